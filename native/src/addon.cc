@@ -1,0 +1,54 @@
+// The addon's door: the Engine class and the few system calls that node has no function for.
+#include <napi.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+
+#include "binding/engine_object.h"
+#include "binding/values.h"
+#include "block/xxh64.h"
+#include "mount/mount.h"
+
+namespace {
+
+using namespace dlfs::binding;
+
+// unmount(dir, lazy) → errno
+Napi::Value unmount(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), dlfs::unmount(text(info[0], "dir"), boolean(info[1], "lazy")));
+}
+
+// lock(fd) → errno: an exclusive flock(2) that lives as long as the descriptor; EWOULDBLOCK when another process has it.
+Napi::Value lock(const Napi::CallbackInfo& info) {
+  const int fd = static_cast<int>(small(info[0], "fd"));
+  return Napi::Number::New(info.Env(), ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno);
+}
+
+// raiseDescriptorLimit() → the soft limit after raising it to the hard one
+Napi::Value raise_descriptor_limit(const Napi::CallbackInfo& info) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_cur));
+}
+
+// xxh64(bytes) → bigint
+Napi::Value hash(const Napi::CallbackInfo& info) {
+  return Napi::BigInt::New(info.Env(), dlfs::xxh64(array<std::byte>(info[0], "bytes")));
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Engine", EngineObject::define(env));
+  exports.Set("unmount", Napi::Function::New(env, unmount));
+  exports.Set("lock", Napi::Function::New(env, lock));
+  exports.Set("raiseDescriptorLimit", Napi::Function::New(env, raise_descriptor_limit));
+  exports.Set("xxh64", Napi::Function::New(env, hash));
+  return exports;
+}
+
+NODE_API_MODULE(dlfs, init)
+
+}  // namespace

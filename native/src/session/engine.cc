@@ -1,0 +1,165 @@
+#include "engine.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <system_error>
+
+namespace dlfs {
+namespace {
+
+// Room for a BATCH_FORGET of thousands and any request with a name.
+constexpr size_t kRequestBuffer = 64 * 1024;
+// The largest READ: 256 pages.
+constexpr size_t kDataBuffer = 1U << 20;
+constexpr auto kTick = std::chrono::milliseconds(50);
+
+struct FreeDeleter {
+  void operator()(void* p) const { std::free(p); }
+};
+using Aligned = std::unique_ptr<std::byte, FreeDeleter>;
+
+Aligned aligned(size_t size) {
+  Aligned out(static_cast<std::byte*>(std::aligned_alloc(4096, size)));
+  if (!out) throw std::bad_alloc();
+  return out;
+}
+
+int checked(int fd, const char* what) {
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), what);
+  return fd;
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options, std::function<void()> wake)
+    : events_(std::move(wake)),
+      budget_(options.memory, [this](uint64_t id) { resume(id); }),
+      epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      stop_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      disk_(std::make_unique<DiskPool>(options.disk_threads)),
+      notifier_(std::make_unique<DiskPool>(1U)),
+      fetcher_(std::make_unique<http::Fetcher>(http::FetcherOptions{.threads = options.fetch_threads})) {
+  epoll_event event{};
+  event.events = EPOLLIN;  // level triggered: every thread sees it
+  event.data.u32 = 0;
+  checked(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event), "epoll_ctl");
+  for (unsigned i = 0; i < options.session_threads; ++i) {
+    threads_.emplace_back([this] { serve_loop(); });
+    pthread_setname_np(threads_.back().native_handle(), "dlfs-session");
+  }
+  threads_.emplace_back([this] { tick_loop(); });
+  pthread_setname_np(threads_.back().native_handle(), "dlfs-tick");
+}
+
+Engine::~Engine() {
+  stopping_ = true;
+  const uint64_t one = 1;
+  while (::write(stop_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  }
+  for (auto& thread : threads_) thread.join();
+  std::unique_ptr<http::Fetcher> fetcher;
+  {
+    std::lock_guard lock(fetcher_mu_);
+    fetcher = std::move(fetcher_);
+  }
+  fetcher.reset();  // finishes its requests as cancelled: their sinks still need volumes and the disk pool
+  notifier_.reset();
+  disk_.reset();
+  sessions_.clear();
+  volumes_.clear();
+}
+
+void Engine::resume(uint64_t run) {
+  std::lock_guard lock(fetcher_mu_);
+  if (fetcher_) fetcher_->resume(run);
+}
+
+uint32_t Engine::add_volume(VolumeOptions options) {
+  std::lock_guard lock(mu_);
+  options.id = next_id_++;
+  const uint32_t id = options.id;
+  volumes_.emplace(id, std::make_shared<Volume>(std::move(options), budget_, *disk_, events_, stats_));
+  return id;
+}
+
+void Engine::remove_volume(uint32_t id) {
+  std::lock_guard lock(mu_);
+  volumes_.erase(id);
+}
+
+std::shared_ptr<Volume> Engine::volume(uint32_t id) {
+  std::lock_guard lock(mu_);
+  const auto it = volumes_.find(id);
+  return it == volumes_.end() ? nullptr : it->second;
+}
+
+uint32_t Engine::add_session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume) {
+  std::lock_guard lock(mu_);
+  options.id = next_id_++;
+  const auto session = std::make_shared<Session>(options, std::move(fuse), std::move(volume), events_, stats_);
+  sessions_.emplace(options.id, session);
+  epoll_event event{};
+  // Edge triggered: each arriving request wakes one thread, and a thread reads until there is nothing left.
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u32 = options.id;
+  checked(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session->fd(), &event), "epoll_ctl");
+  return options.id;
+}
+
+void Engine::remove_session(uint32_t id) {
+  std::shared_ptr<Session> session;
+  {
+    std::lock_guard lock(mu_);
+    const auto it = sessions_.find(id);
+    if (it == sessions_.end()) return;
+    session = std::move(it->second);
+    sessions_.erase(it);
+  }
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, session->fd(), nullptr);
+  session->abort_pending(ENOTCONN);
+}
+
+std::shared_ptr<Session> Engine::session(uint32_t id) {
+  std::lock_guard lock(mu_);
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second;
+}
+
+void Engine::serve_loop() {
+  const Aligned request = aligned(kRequestBuffer);
+  const Aligned data = aligned(kDataBuffer);
+  const Scratch scratch{{request.get(), kRequestBuffer}, {data.get(), kDataBuffer}};
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    epoll_event event{};
+    const int n = ::epoll_wait(epoll_.get(), &event, 1, -1);
+    if (n <= 0 || event.data.u32 == 0) continue;
+    const auto one = session(event.data.u32);
+    if (one && !one->serve(scratch)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, one->fd(), nullptr);
+  }
+}
+
+void Engine::tick_loop() {
+  pollfd stop{stop_.get(), POLLIN, 0};
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    ::poll(&stop, 1, static_cast<int>(kTick.count()));
+    std::vector<std::shared_ptr<Session>> all;
+    std::vector<std::shared_ptr<Volume>> volumes;
+    {
+      std::lock_guard lock(mu_);
+      for (const auto& [id, one] : sessions_) all.push_back(one);
+      for (const auto& [id, one] : volumes_) volumes.push_back(one);
+    }
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& one : all) one->tick(now);
+    for (const auto& one : volumes) one->relieve();
+  }
+}
+
+}  // namespace dlfs

@@ -1,0 +1,172 @@
+/**
+ * How many fetches run at once.
+ *
+ * Two kinds of request have a limit each: small ones (a file, a block), whose rate is bounded by latency, and large runs, bounded
+ * by bandwidth. Beside them stands one bound for the bytes in flight, which is memory. Each limit is found by a
+ * `ConcurrencyLimit` (concurrency-limit.ts): it grows while throughput grows. Being throttled concerns both: the origin counts
+ * requests, not our kinds.
+ *
+ * The caller asks `admit` before each request, reports `received` bytes and `finished` requests, and asks again whenever one
+ * ended or a pause is over. Time comes in with each call; nothing here waits.
+ *
+ * Invariants:
+ * 1. Requests in flight of a kind never exceed the kind's highest limit; none is admitted beyond its limit of the moment.
+ * 2. Bytes in flight never exceed `maxBytes`, except for one request alone that is larger: something must always move.
+ * 3. Readahead never takes the last eighth of a limit (at least one place), nor of the bytes: a reader's block finds room at
+ *    once.
+ * 4. During a pause that the origin asked for (Retry-After), nothing is admitted, of either kind or priority.
+ * 5. A burst of refusals of requests that were already on their way counts once.
+ */
+import { ConcurrencyLimit } from './concurrency-limit.ts';
+import type { FetchPriority } from './runs.ts';
+
+/** The two kinds of request. */
+export type RequestKind = 'small' | 'large';
+
+/** Options; each has its reason at the defaults. */
+export interface ConcurrencyOptions {
+  /** Fewest requests of a kind at once. */
+  readonly min: number;
+  /** Most small requests at once. */
+  readonly maxSmall: number;
+  /** Most large runs at once. */
+  readonly maxLarge: number;
+  /** Requests of more bytes than this are large. */
+  readonly largeFrom: number;
+  /** Bytes in flight at most. */
+  readonly maxBytes: number;
+}
+
+/**
+ * - min 4: one connection to S3 carries 85 to 90 MB/s (AWS, "Performance guidelines for Amazon S3"), so four fill 2.5 Gb/s, and a
+ *   local origin with one or two cores serves no more at a time anyway.
+ * - maxSmall 128: at S3's first byte after 100 to 200 ms these are 640 to 1280 files/s, which is what one core of control plane
+ *   can follow (0.8 ms a file); at 10 ms the optimum lies below it, and is found.
+ * - maxLarge 16: 16 × 85 MB/s is 11 Gb/s; 16 runs of 16 MiB are 256 MiB of buffers.
+ * - largeFrom 2 MiB: below it a request's time is mostly latency (2 MiB stream in 23 ms at 90 MB/s).
+ * - maxBytes 256 MiB: half of the default `--memory`; the caller passes half of the configured one.
+ */
+export const CONCURRENCY_DEFAULTS: ConcurrencyOptions = {
+  min: 4,
+  maxSmall: 128,
+  maxLarge: 16,
+  largeFrom: 2 * 1024 * 1024,
+  maxBytes: 256 * 1024 * 1024,
+};
+
+// A request's own cost, in bytes' worth of work: without it, a hundred requests of 1 KiB would look idle beside one of 1 MiB.
+// 64 KiB is what a connection of 85 MB/s carries in the 0.7 ms that a request costs at both ends.
+const WORK_PER_REQUEST = 64 * 1024;
+
+// Retry-After beyond this is not believed: the next answer says it again if it is meant.
+const MAX_PAUSE = 60_000;
+
+/** A request in flight; handed back to `received` and `finished`. */
+export interface FetchTicket {
+  readonly kind: RequestKind;
+  /** Bytes reserved for it. */
+  readonly bytes: number;
+  /** When it was admitted. */
+  readonly admittedAt: number;
+}
+
+/** The answer to a request for admission. */
+export type Admission =
+  | { readonly ticket: FetchTicket }
+  /** Refused: ask again at `until` (pause), or when something has finished. */
+  | { readonly ticket: null; readonly why: 'paused' | 'requests' | 'bytes'; readonly until: number | null };
+
+/** How a request ended. */
+export type FetchOutcome =
+  | { readonly kind: 'ok' }
+  /** 503 SlowDown, 429; `retryAfter` in milliseconds where the origin named it. */
+  | { readonly kind: 'throttled'; readonly retryAfter: number | null }
+  /** No answer, a reset, a stall: what overload looks like without a word. */
+  | { readonly kind: 'lost' }
+  /** An answer that says nothing about load (404, 412), or cancelled by us. */
+  | { readonly kind: 'neutral' };
+
+/** For metrics and `dlfs explain`. */
+export interface ConcurrencySnapshot {
+  readonly small: { readonly limit: number; readonly inFlight: number };
+  readonly large: { readonly limit: number; readonly inFlight: number };
+  readonly bytesInFlight: number;
+  /** End of the pause that the origin asked for; in the past when there is none. */
+  readonly pausedUntil: number;
+}
+
+/** Admission of fetches; see the file's header. */
+export class FetchConcurrency {
+  readonly #options: ConcurrencyOptions;
+  readonly #limits: Readonly<Record<RequestKind, ConcurrencyLimit>>;
+  readonly #inFlight: Record<RequestKind, number> = { small: 0, large: 0 };
+  #bytes = 0;
+  #pausedUntil = -Infinity;
+
+  /**
+   * @param options where they differ from the defaults
+   * @param now monotonic milliseconds, as in every call
+   */
+  constructor(options: Partial<ConcurrencyOptions>, now: number) {
+    this.#options = { ...CONCURRENCY_DEFAULTS, ...options };
+    const { min, maxSmall, maxLarge } = this.#options;
+    this.#limits = {
+      small: new ConcurrencyLimit({ min: Math.min(min, maxSmall), max: maxSmall }, now),
+      large: new ConcurrencyLimit({ min: Math.min(min, maxLarge), max: maxLarge }, now),
+    };
+  }
+
+  /**
+   * Asks for one request to start now.
+   * @param request `bytes` is what it will hold in memory, at most its length
+   */
+  admit(request: { readonly bytes: number; readonly priority: FetchPriority }, now: number): Admission {
+    if (now < this.#pausedUntil) return { ticket: null, why: 'paused', until: this.#pausedUntil };
+    const kind: RequestKind = request.bytes > this.#options.largeFrom ? 'large' : 'small';
+    const limit = this.#limits[kind];
+    limit.advance(now, this.#inFlight[kind]);
+    const places = request.priority === 'demand' ? limit.current : limit.current - Math.max(1, Math.floor(limit.current / 8));
+    if (this.#inFlight[kind] >= places) {
+      limit.refused();
+      return { ticket: null, why: 'requests', until: null };
+    }
+    const { maxBytes } = this.#options;
+    const room = request.priority === 'demand' ? maxBytes : maxBytes - Math.floor(maxBytes / 8);
+    if (this.#bytes > 0 && this.#bytes + request.bytes > room) {
+      return { ticket: null, why: 'bytes', until: null };
+    }
+    this.#inFlight[kind] += 1;
+    this.#bytes += request.bytes;
+    return { ticket: { kind, bytes: request.bytes, admittedAt: now } };
+  }
+
+  /**
+   * Body bytes have come in; called as they come (a block at a time is often enough), or once before `finished`.
+   */
+  received(ticket: FetchTicket, bytes: number, now: number): void {
+    this.#limits[ticket.kind].worked(bytes, now, this.#inFlight[ticket.kind]);
+  }
+
+  /** A request has ended; its place and its bytes are free. Exactly once a ticket. */
+  finished(ticket: FetchTicket, outcome: FetchOutcome, now: number): void {
+    const limit = this.#limits[ticket.kind];
+    limit.worked(outcome.kind === 'ok' ? WORK_PER_REQUEST : 0, now, this.#inFlight[ticket.kind]);
+    limit.ended(now - ticket.admittedAt, outcome.kind === 'lost', now, this.#inFlight[ticket.kind]);
+    this.#inFlight[ticket.kind] -= 1;
+    this.#bytes -= ticket.bytes;
+    if (outcome.kind !== 'throttled') return;
+    for (const each of Object.values(this.#limits)) each.throttled(ticket.admittedAt, now);
+    if (outcome.retryAfter === null) return;
+    this.#pausedUntil = Math.max(this.#pausedUntil, now + Math.min(MAX_PAUSE, outcome.retryAfter));
+  }
+
+  /** @returns the state at `now` */
+  snapshot(): ConcurrencySnapshot {
+    return {
+      small: { limit: this.#limits.small.current, inFlight: this.#inFlight.small },
+      large: { limit: this.#limits.large.current, inFlight: this.#inFlight.large },
+      bytesInFlight: this.#bytes,
+      pausedUntil: this.#pausedUntil,
+    };
+  }
+}
