@@ -21,15 +21,26 @@ export default defineConfig(
         'error',
         {
           allowForKnownSafeCalls: [
-            { from: 'package', package: '@types/node', name: ['test', 'it', 'describe', 'suite', 'skip', 'todo', 'only'] },
-            { from: 'package', package: 'node:test', name: ['test', 'it', 'describe', 'suite', 'skip', 'todo', 'only'] },
+            {
+              from: 'package',
+              package: '@types/node',
+              name: ['test', 'it', 'describe', 'suite', 'skip', 'todo', 'only'],
+            },
+            {
+              from: 'package',
+              package: 'node:test',
+              name: ['test', 'it', 'describe', 'suite', 'skip', 'todo', 'only'],
+            },
           ],
         },
       ],
       // Numbers and booleans read well in a template; objects and null do not.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       // `() => voidCall()` is the shape of every callback here.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidOperator: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidOperator: true },
+      ],
       // tsc reports these (noUnusedLocals, noUnusedParameters).
       '@typescript-eslint/no-unused-vars': 'off',
       // The compiler wants o['name'] for index signatures (noPropertyAccessFromIndexSignature).
@@ -37,7 +48,10 @@ export default defineConfig(
       // An interface that is implemented asynchronously elsewhere may have a synchronous body here.
       '@typescript-eslint/require-await': 'off',
       // `while (true)` with a break inside is the honest form of a loop that ends in its middle.
-      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
       // Both `interface` and `type` have their place; both index forms too.
       '@typescript-eslint/consistent-type-definitions': 'off',
       '@typescript-eslint/consistent-indexed-object-style': 'off',

@@ -84,10 +84,8 @@ export function listingEncode(bytes: ByteString): string {
  */
 export function percentDecode(raw: string): ByteString | null {
   if (!raw.includes('%') && !raw.includes('+')) return raw as ByteString;
-  let malformed = false;
-  const decoded = raw.replaceAll('+', ' ').replace(/%(.{0,2})/g, (_, hex: string) => {
-    if (!/^[0-9A-Fa-f]{2}$/.test(hex)) malformed = true;
-    return String.fromCharCode(parseInt(hex, 16));
-  });
-  return malformed ? null : (decoded as ByteString);
+  if (/%(?![0-9A-Fa-f]{2})/.test(raw)) return null;
+  return raw
+    .replaceAll('+', ' ')
+    .replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))) as ByteString;
 }

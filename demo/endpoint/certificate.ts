@@ -55,11 +55,40 @@ export async function makeCertificate(folder: string): Promise<Certificate> {
   const config = path('openssl.cnf');
   await writeFile(config, CONFIG);
   const authority = ['-x509', '-days', '1', '-subj', '/CN=dlfs loopback authority', '-extensions', 'authority'];
-  await run('openssl', ['req', '-config', config, ...authority, ...NEW_KEY, '-keyout', path('ca.key'), '-out', path('ca.crt')]);
-  await run('openssl', ['req', '-config', config, '-new', ...NEW_KEY, '-keyout', path('server.key'), '-out', path('server.csr')]);
+  await run('openssl', [
+    'req',
+    '-config',
+    config,
+    ...authority,
+    ...NEW_KEY,
+    '-keyout',
+    path('ca.key'),
+    '-out',
+    path('ca.crt'),
+  ]);
+  await run('openssl', [
+    'req',
+    '-config',
+    config,
+    '-new',
+    ...NEW_KEY,
+    '-keyout',
+    path('server.key'),
+    '-out',
+    path('server.csr'),
+  ]);
   const signing = ['-CA', path('ca.crt'), '-CAkey', path('ca.key'), '-set_serial', '2', '-days', '1'];
   const extensions = ['-extfile', config, '-extensions', 'server'];
-  await run('openssl', ['x509', '-req', '-in', path('server.csr'), ...signing, ...extensions, '-out', path('server.crt')]);
+  await run('openssl', [
+    'x509',
+    '-req',
+    '-in',
+    path('server.csr'),
+    ...signing,
+    ...extensions,
+    '-out',
+    path('server.crt'),
+  ]);
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'server.crt', 'server.key'].map((name) => readFile(path(name), 'utf8')),
   );

@@ -36,11 +36,7 @@ function time(header: string | undefined): number | null {
  * @param etag the object's, with quotes
  * @param lastModified milliseconds since the epoch, a whole second
  */
-export function evaluateConditions(
-  headers: IncomingHttpHeaders,
-  etag: string,
-  lastModified: number,
-): ConditionOutcome {
+export function evaluateConditions(headers: IncomingHttpHeaders, etag: string, lastModified: number): ConditionOutcome {
   const ifMatch = matches(headers['if-match'], etag);
   const ifNoneMatch = matches(headers['if-none-match'], etag);
   const since = time(headers['if-modified-since']);

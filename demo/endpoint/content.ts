@@ -61,7 +61,7 @@ export class FileContent implements Content {
   readNow(start: number, into: Buffer): void {
     const fd = this.#openFile();
     try {
-      for (let done = 0; done < into.length; ) {
+      for (let done = 0; done < into.length;) {
         const got = readSync(fd, into, done, into.length - done, start + done);
         if (got === 0) throw new Error('the file is shorter than when it was listed');
         done += got;
@@ -174,8 +174,7 @@ export function pattern(seed: number): Generator {
   };
   return (offset, into) => {
     const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
-    const cutByte = (position: number): number =>
-      (word(Math.floor(position / 4)) >>> (8 * (position % 4))) & 0xff;
+    const cutByte = (position: number): number => (word(Math.floor(position / 4)) >>> (8 * (position % 4))) & 0xff;
     // Little-endian words; the first and the last one may be cut by the range.
     let at = 0;
     while (at < into.length && (offset + at) % 4 !== 0) {

@@ -274,7 +274,8 @@ export class S3Endpoint implements AsyncDisposable {
     let length = 0;
     for await (const part of message as AsyncIterable<Buffer>) {
       length += part.length;
-      if (length > MAX_REQUEST_BODY) throw new S3Error('MaxMessageLengthExceeded', { headers: { connection: 'close' } });
+      if (length > MAX_REQUEST_BODY)
+        throw new S3Error('MaxMessageLengthExceeded', { headers: { connection: 'close' } });
       parts.push(part);
     }
     return Buffer.concat(parts);

@@ -82,18 +82,17 @@ function cut(response: ServerResponse, how: CutFault['how']): void {
 }
 
 /** Settles on release or abort. */
-async function held(active: ActiveFault, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
+function held(active: ActiveFault, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const stop = (): void => {
     resolve(undefined);
   };
+  if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });
-  try {
-    await Promise.race([active.released, promise]);
-  } finally {
+  void active.released.then(stop);
+  return promise.finally(() => {
     signal.removeEventListener('abort', stop);
-  }
+  });
 }
 
 /**

@@ -39,7 +39,7 @@ export interface PageEntry {
 
 /** The first index from `from` on whose key does not start with `prefix`; the key at `from` does. */
 function endOfPrefix(keys: readonly ByteString[], prefix: ByteString, from: number): number {
-  const inside = (index: number): boolean => (keys[index] as ByteString).startsWith(prefix);
+  const inside = (index: number): boolean => keys[index]?.startsWith(prefix) === true;
   // Doubling steps first: most common prefixes are short runs in a long array.
   let [low, step] = [from, 1];
   while (low + step < keys.length && inside(low + step)) {

@@ -109,7 +109,8 @@ export function lowerBound(keys: readonly ByteString[], key: ByteString, from = 
   let [low, high] = [from, keys.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((keys[middle] as ByteString) < key) low = middle + 1;
+    const candidate = keys[middle];
+    if (candidate !== undefined && candidate < key) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -111,5 +111,12 @@ export function parseRequest(message: IncomingMessage, domain: string | null): S
     key = slash < 0 ? '' : key.slice(slash + 1);
     if (bucket === '') bucket = null;
   }
-  return { method, kind: kindOf(method, bucket, key as ByteString, query), bucket, key: key as ByteString, path, query };
+  return {
+    method,
+    kind: kindOf(method, bucket, key as ByteString, query),
+    bucket,
+    key: key as ByteString,
+    path,
+    query,
+  };
 }

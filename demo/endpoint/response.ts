@@ -108,7 +108,7 @@ export async function sendResponse(
   let writing: Promise<void> = Promise.resolve();
   try {
     const end = body.start + body.length;
-    for (let offset = body.start; offset < end; ) {
+    for (let offset = body.start; offset < end;) {
       const buffer = pool.take();
       const piece = buffer.subarray(0, Math.min(buffer.length, end - offset));
       try {

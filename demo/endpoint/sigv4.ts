@@ -46,7 +46,12 @@ interface Authorization {
 }
 
 function parseAuthorization(header: string): Authorization {
-  if (!header.startsWith(ALGORITHM)) {
+  if (header.startsWith('AWS ')) {
+    throw new S3Error('InvalidRequest', {
+      message: `The authorization mechanism you have provided is not supported. Please use ${ALGORITHM}.`,
+    });
+  }
+  if (!header.startsWith(ALGORITHM + ' ')) {
     throw new S3Error('InvalidArgument', {
       message: 'Unsupported Authorization Type',
       elements: { ArgumentName: 'Authorization' },

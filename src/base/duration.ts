@@ -29,7 +29,8 @@ export function parseDuration(text: string): Millis {
   if (trimmed === '0') return millis(0);
   let sum = 0;
   if (WHOLE.test(trimmed)) {
-    for (const [, number, unit] of trimmed.matchAll(PART)) sum += Number(number) * (UNIT_MILLIS.get(unit ?? '') ?? Number.NaN);
+    for (const [, number, unit] of trimmed.matchAll(PART))
+      sum += Number(number) * (UNIT_MILLIS.get(unit ?? '') ?? Number.NaN);
     if (Number.isSafeInteger(Math.ceil(sum))) return millis(sum);
   }
   throw new DlfsError('invalid-argument', `not a span of time: "${text}"; write it like 30s, 5m or 1h30m`);

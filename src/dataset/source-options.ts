@@ -36,7 +36,8 @@ function whatIsWrongWith(url: URL | null): string | null {
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '') {
     return 'write a URL like https://s3.example.com or http://127.0.0.1:9000';
   }
-  if (url.username !== '' || url.password !== '') return 'keys do not belong into the URL: use a profile or the environment';
+  if (url.username !== '' || url.password !== '')
+    return 'keys do not belong into the URL: use a profile or the environment';
   if (url.search !== '' || url.hash !== '') return 'a URL without "?" and "#" is needed';
   return null;
 }
@@ -61,10 +62,14 @@ export const SOURCE_OPTIONS = z
     path: ['requesterPays'],
     message: 'needs keys of who pays, so it cannot go together with --anonymous',
   })
-  .refine((options) => options.caFile === undefined || options.endpoint === undefined || options.endpoint.startsWith('https:'), {
-    path: ['caFile'],
-    message: 'has no use with a plain http:// endpoint; write https://',
-  });
+  .refine(
+    (options) =>
+      options.caFile === undefined || options.endpoint === undefined || options.endpoint.startsWith('https:'),
+    {
+      path: ['caFile'],
+      message: 'has no use with a plain http:// endpoint; write https://',
+    },
+  );
 
 /** What the user may write. */
 export type SourceOptionsInput = z.input<typeof SOURCE_OPTIONS>;

@@ -54,7 +54,8 @@ function asDirectory(text: string, prefix: string): string {
   if (/[\u0000-\u001f\u007f]/.test(prefix)) throw invalid(text, 'its prefix holds control characters');
   if (!prefix.isWellFormed()) throw invalid(text, 'its prefix is not valid Unicode');
   const directory = prefix.endsWith('/') ? prefix : `${prefix}/`;
-  if (Buffer.byteLength(directory) > MAX_KEY_BYTES) throw invalid(text, `its prefix is longer than ${MAX_KEY_BYTES} bytes`);
+  if (Buffer.byteLength(directory) > MAX_KEY_BYTES)
+    throw invalid(text, `its prefix is longer than ${MAX_KEY_BYTES} bytes`);
   return directory;
 }
 

@@ -133,6 +133,20 @@ export interface Engine {
   removeVolume(volume: number): void;
   /** Answers a `resolve` event. `resident`: bitmap, least significant bit first. */
   attach(volume: number, ino: number, size: number, resident: Uint8Array, published: boolean): void;
+  /**
+   * Answers a `resolve` event after an unclean stop: reads `blocks` back first; whose hash differs counts as absent (a
+   * `lost` event each, `taskDone` with EILSEQ).
+   */
+  attachChecked(
+    volume: number,
+    task: number,
+    ino: number,
+    size: number,
+    resident: Uint8Array,
+    published: boolean,
+    blocks: Float64Array,
+    hashes: BigUint64Array,
+  ): void;
   /** Answers a `resolve` event: the file cannot be had. */
   detach(volume: number, ino: number, errno: number): void;
   /** Writes one BLOCK_STATE a block from `first` on into `out`. */

@@ -19,7 +19,9 @@ export interface SourceFailureOptions extends DlfsErrorOptions {
 export function sourceFailure(code: ErrorCode, message: string, options: SourceFailureOptions = {}): SourceFailure {
   const { retryAfterMs = null, ...rest } = options;
   const error = new DlfsError(code, message, rest);
-  return Object.assign(error, { retryAfterMs: retryAfterMs === null ? null : Math.min(Math.max(retryAfterMs, 0), MAX_RETRY_AFTER_MS) });
+  return Object.assign(error, {
+    retryAfterMs: retryAfterMs === null ? null : Math.min(Math.max(retryAfterMs, 0), MAX_RETRY_AFTER_MS),
+  });
 }
 
 /** The wait that an error asks for, if it is a source's failure with one. */

@@ -49,7 +49,8 @@ export interface FailedReply {
 }
 
 /** How a fetch can end without an answer: the words of the native fetcher (native/src/http/fetcher.h, FetchKind). */
-export type TransportFailureKind = 'connect_failed' | 'tls_failed' | 'timeout' | 'reset' | 'protocol' | 'cancelled' | 'rejected';
+export type TransportFailureKind =
+  'connect_failed' | 'tls_failed' | 'timeout' | 'reset' | 'protocol' | 'cancelled' | 'rejected';
 
 /** A failure, with how long the origin asked to wait before the next try. */
 export type SourceFailure = DlfsError & {

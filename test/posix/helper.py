@@ -483,7 +483,8 @@ def parse_entries(data):
 
 def getdents_once(fd, size):
     buffer = ctypes.create_string_buffer(size)
-    return buffer.raw[:syscall(SYS_GETDENTS64, ctypes.c_int(fd), buffer, ctypes.c_uint(size))]
+    count = syscall(SYS_GETDENTS64, ctypes.c_int(fd), buffer, ctypes.c_uint(size))
+    return buffer.raw[:count]
 
 
 @call

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { isAlive } from '../support/process.ts';
 import { CallError, Helper, KilledError } from './helper.ts';
+import { MAP, O, PAGE, PROT } from './linux.ts';
 
 test('calls.ts declares exactly the calls that helper.py makes', async () => {
   await using helper = new Helper();
@@ -37,9 +38,12 @@ test('a forked call has the ids that were asked for, and what kills it leaves th
     helper.callAs({ uid: 65534, gid: 65534 }, 'open', '/etc/shadow', 0),
     (error) => error instanceof CallError && error.code === 'EACCES',
   );
-  const fd = await helper.call('open', '/dev/null', 0);
-  await helper.call('close', fd);
-  assert.ok(KilledError.prototype instanceof Error);
+  const empty = await helper.call('open', '/dev/shm', O.O_RDWR | O.O_TMPFILE, 0o600);
+  await assert.rejects(
+    helper.callForked('mmap_read', empty, PAGE, MAP.SHARED, PROT.READ, [[0, 1]]),
+    (error) => error instanceof KilledError && error.signal === 'SIGBUS',
+  );
+  await helper.call('close', empty);
 });
 
 test('disposal ends the process', async () => {

@@ -6,9 +6,19 @@
  *
  * Invariants:
  * 1. Afterwards the directory holds the tree and nothing else: every byte, size, modification time, owner and mode.
- * 2. Directories get their modes last, so that a mode which forbids writing does not stop the writing.
+ * 2. Owners and modes are set last, so that a mode which forbids writing does not stop the writing.
  */
-import { chmodSync, chownSync, closeSync, fchmodSync, fchownSync, ftruncateSync, futimesSync, mkdirSync, openSync, utimesSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  ftruncateSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
 import { pieces, type Content } from './content.ts';
 import { isSparse } from './extremes.ts';
 import type { Ownership } from './target.ts';
@@ -24,25 +34,25 @@ const DIR_TIME_S = Date.UTC(2024, 0, 1) / 1000;
  */
 export function materialise(tree: Tree, root: string, owner: Ownership): void {
   for (const path of tree.dirs.keys()) mkdirSync(`${root}/${path}`, { recursive: true });
-  for (const file of tree.files.values()) writeTreeFile(file, `${root}/${file.path}`, owner);
-  for (const path of [...tree.dirs.keys()].reverse()) {
-    const dir = `${root}/${path}`;
-    utimesSync(dir, DIR_TIME_S, DIR_TIME_S);
-    chownSync(dir, owner.uid, owner.gid);
-    chmodSync(dir, owner.dirMode);
-  }
+  for (const file of tree.files.values()) writeTreeFile(file, `${root}/${file.path}`);
+  for (const path of tree.dirs.keys()) utimesSync(`${root}/${path}`, DIR_TIME_S, DIR_TIME_S);
+  own(tree, root, owner);
 }
 
-/**
- * Writes one file of a tree.
- * @param to its path, where nothing may be
- */
-export function writeTreeFile({ content, mtimeMs }: TreeFile, to: string, owner: Ownership): void {
-  const fd = openSync(to, 'wx', owner.fileMode);
+/** Gives a written tree to another owner, with other modes. */
+export function own(tree: Tree, root: string, { uid, gid, fileMode, dirMode }: Ownership): void {
+  const give = (path: string, mode: number): void => {
+    chownSync(`${root}/${path}`, uid, gid);
+    chmodSync(`${root}/${path}`, mode); // after chown, which may clear bits, and whatever the umask
+  };
+  for (const path of tree.files.keys()) give(path, fileMode);
+  for (const path of tree.dirs.keys()) give(path, dirMode);
+}
+
+function writeTreeFile({ content, mtimeMs }: TreeFile, to: string): void {
+  const fd = openSync(to, 'wx', 0o600);
   try {
     fill(fd, content);
-    fchownSync(fd, owner.uid, owner.gid);
-    fchmodSync(fd, owner.fileMode); // after chown, and whatever the umask
     futimesSync(fd, mtimeMs / 1000, mtimeMs / 1000);
   } finally {
     closeSync(fd);

@@ -9,7 +9,7 @@
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { execute } from '../posix/execute.ts';
 import type { Helper } from '../posix/helper.ts';
-import { materialise } from '../posix/materialise.ts';
+import { materialise, own } from '../posix/materialise.ts';
 import type { Ownership, Target } from '../posix/target.ts';
 import type { Tree } from '../posix/tree.ts';
 import { TempDir } from './files.ts';
@@ -52,6 +52,13 @@ export class PlainMount implements Target, AsyncDisposable {
     await execute('mount', ['-o', 'remount,bind,ro,nosuid,nodev,noatime', plain.dir]);
     stack.move();
     return plain;
+  }
+
+  /** The same directory under another owner and other modes, as a target; this one then no longer tells the truth. */
+  owned(owner: Ownership): Target {
+    own(this.tree, this.source, owner);
+    const { dir, tree, helper, dlfs } = this;
+    return { dir, tree, helper, dlfs, owner, scratch: () => this.scratch() };
   }
 
   scratch(): Promise<string> {

@@ -17,7 +17,7 @@
 
 #include "../../../native/src/http/fetcher.h"
 #include "../../../native/src/http/tls.h"
-#include "../../../native/src/http/unique_fd.h"
+#include "../../../native/src/base/unique_fd.h"
 
 namespace {
 
@@ -138,7 +138,7 @@ class Spike {
   }
 
   const std::size_t buffer_size_;
-  const UniqueFd file_;
+  const dlfs::UniqueFd file_;
   const napi_threadsafe_function report_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -40,6 +40,12 @@ std::vector<http::Address> addresses(const Napi::Value& value) {
   return out;
 }
 
+std::vector<uint32_t> block_list(const Napi::Value& value) {
+  std::vector<uint32_t> out;
+  for (const uint64_t block : integers(value, "blocks")) out.push_back(static_cast<uint32_t>(block));
+  return out;
+}
+
 wire::Node node_at(const Napi::CallbackInfo& info, size_t at) {
   return {integer(info[at], "ino"), integer(info[at + 1], "size"), static_cast<int64_t>(number(info[at + 2], "mtimeMs")),
           boolean(info[at + 3], "dir")};
@@ -53,7 +59,8 @@ Napi::Function EngineObject::define(Napi::Env env) {
       env, "Engine",
       {InstanceMethod<&E::drain>("drain"), InstanceMethod<&E::close>("close"), InstanceMethod<&E::stats>("stats"),
        InstanceMethod<&E::add_volume>("addVolume"), InstanceMethod<&E::remove_volume>("removeVolume"),
-       InstanceMethod<&E::attach>("attach"), InstanceMethod<&E::detach>("detach"),
+       InstanceMethod<&E::attach>("attach"), InstanceMethod<&E::attach_checked>("attachChecked"),
+       InstanceMethod<&E::detach>("detach"),
        InstanceMethod<&E::states>("states"), InstanceMethod<&E::fail_blocks>("failBlocks"),
        InstanceMethod<&E::mark>("mark"), InstanceMethod<&E::drop_blocks>("dropBlocks"),
        InstanceMethod<&E::drop_file>("dropFile"), InstanceMethod<&E::verify>("verify"),
@@ -200,11 +207,17 @@ void EngineObject::drop_file(const Napi::CallbackInfo& info) {
   volume(info)->drop_file(integer(info[1], "task"), integer(info[2], "ino"));
 }
 
+void EngineObject::attach_checked(const Napi::CallbackInfo& info) {
+  const auto resident = array<std::byte>(info[4], "resident");
+  const auto hashes = array<uint64_t>(info[7], "hashes");
+  volume(info)->attach_checked(integer(info[1], "task"), integer(info[2], "ino"), integer(info[3], "size"),
+                               {resident.begin(), resident.end()}, boolean(info[5], "published"),
+                               block_list(info[6]), {hashes.begin(), hashes.end()});
+}
+
 void EngineObject::verify(const Napi::CallbackInfo& info) {
-  std::vector<uint32_t> blocks;
-  for (const uint64_t b : integers(info[3], "blocks")) blocks.push_back(static_cast<uint32_t>(b));
   const auto hashes = array<uint64_t>(info[4], "hashes");
-  volume(info)->verify(integer(info[1], "task"), integer(info[2], "ino"), std::move(blocks),
+  volume(info)->verify(integer(info[1], "task"), integer(info[2], "ino"), block_list(info[3]),
                        {hashes.begin(), hashes.end()});
 }
 

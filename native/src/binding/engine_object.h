@@ -28,6 +28,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value add_volume(const Napi::CallbackInfo& info);
   void remove_volume(const Napi::CallbackInfo& info);
   void attach(const Napi::CallbackInfo& info);
+  void attach_checked(const Napi::CallbackInfo& info);
   void detach(const Napi::CallbackInfo& info);
   void states(const Napi::CallbackInfo& info);
   void fail_blocks(const Napi::CallbackInfo& info);

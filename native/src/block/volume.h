@@ -84,6 +84,9 @@ class Volume : public std::enable_shared_from_this<Volume> {
   // --- control plane ---
   // Delivers a file's state. `resident`: bitmap, little end first, may be shorter than the file.
   void attach(uint64_t ino, uint64_t size, std::span<const std::byte> resident, bool published);
+  // The same after an unclean stop: first reads `blocks` back; whose hash differs is taken out of the bitmap (kLost each).
+  void attach_checked(uint64_t task, uint64_t ino, uint64_t size, std::vector<std::byte> resident, bool published,
+                      std::vector<uint32_t> blocks, std::vector<uint64_t> hashes);
   // The file cannot be had: everything parked on it fails with `error`.
   void detach(uint64_t ino, int error);
   void states(uint64_t ino, uint32_t first, std::span<std::byte> out);
@@ -145,6 +148,8 @@ class Volume : public std::enable_shared_from_this<Volume> {
                    uint64_t hash);
   void keep_volatile(const std::shared_ptr<File>& file, uint32_t block, size_t bytes);  // no lock held
   void trim_volatile(size_t limit);
+  // Whether `length` bytes of the block at `fd` hash to `expected`; uses `buffer`.
+  bool intact(int fd, uint32_t block, uint32_t length, uint64_t expected, std::span<std::byte> buffer) const;
   void lost(File& file, BlockRange range, int error);  // under file.mu
 
   const VolumeOptions options_;

@@ -10,7 +10,7 @@
 #include "deadline_heap.h"
 #include "endpoint.h"
 #include "transport.h"
-#include "unique_fd.h"
+#include "../base/unique_fd.h"
 
 namespace dlfs::http {
 

@@ -151,7 +151,7 @@ void FetchLoop::handle(SubmitMessage&& message) {
   auto exchange = std::make_unique<Exchange>(*this, std::move(message.request), message.endpoint, message.submitted);
   const auto [place, added] = exchanges_.try_emplace(id, std::move(exchange));
   if (!added) {
-    exchange->cancel("the id is in use");
+    exchange->cancel("the id of the request is in use");
     add(counters_.active, static_cast<std::uint64_t>(-1));
     add(counters_.finished, 1);
     exchange->deliver();

@@ -22,7 +22,7 @@
 #include "deadline_heap.h"
 #include "exchange.h"
 #include "fetcher.h"
-#include "unique_fd.h"
+#include "../base/unique_fd.h"
 
 namespace dlfs::http {
 

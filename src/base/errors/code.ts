@@ -60,7 +60,7 @@ export const ERROR_CODES = {
   throttled: { meaning: 'The origin asks to slow down (503 SlowDown, 429).', retryable: true },
   timeout: { meaning: 'No answer within the limit.', retryable: true },
   protocol: {
-    meaning: "The origin broke its own contract: a cut body, a wrong range, an oversized or malformed answer.",
+    meaning: 'The origin broke its own contract: a cut body, a wrong range, an oversized or malformed answer.',
     retryable: true,
   },
   'list-limit': { meaning: 'The listing is longer than the configured limit.', retryable: false },

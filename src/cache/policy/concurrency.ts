@@ -17,7 +17,7 @@
  * 4. During a pause that the origin asked for (Retry-After), nothing is admitted, of either kind or priority.
  * 5. A burst of refusals of requests that were already on their way counts once.
  */
-import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { ConcurrencyLimit, type LimitBounds } from './concurrency-limit.ts';
 import type { FetchPriority } from './runs.ts';
 
 /** The two kinds of request. */
@@ -27,6 +27,8 @@ export type RequestKind = 'small' | 'large';
 export interface ConcurrencyOptions {
   /** Fewest requests of a kind at once. */
   readonly min: number;
+  /** Small requests at once before anything is known. */
+  readonly initialSmall: number;
   /** Most small requests at once. */
   readonly maxSmall: number;
   /** Most large runs at once. */
@@ -40,6 +42,7 @@ export interface ConcurrencyOptions {
 /**
  * - min 4: one connection to S3 carries 85 to 90 MB/s (AWS, "Performance guidelines for Amazon S3"), so four fill 2.5 Gb/s, and a
  *   local origin with one or two cores serves no more at a time anyway.
+ * - initialSmall 16: any origin bears as many, and a first directory walk at 10 ms starts at 1600 files/s instead of 400.
  * - maxSmall 128: at S3's first byte after 100 to 200 ms these are 640 to 1280 files/s, which is what one core of control plane
  *   can follow (0.8 ms a file); at 10 ms the optimum lies below it, and is found.
  * - maxLarge 16: 16 × 85 MB/s is 11 Gb/s; 16 runs of 16 MiB are 256 MiB of buffers.
@@ -48,6 +51,7 @@ export interface ConcurrencyOptions {
  */
 export const CONCURRENCY_DEFAULTS: ConcurrencyOptions = {
   min: 4,
+  initialSmall: 16,
   maxSmall: 128,
   maxLarge: 16,
   largeFrom: 2 * 1024 * 1024,
@@ -109,10 +113,14 @@ export class FetchConcurrency {
    */
   constructor(options: Partial<ConcurrencyOptions>, now: number) {
     this.#options = { ...CONCURRENCY_DEFAULTS, ...options };
-    const { min, maxSmall, maxLarge } = this.#options;
+    const { min, initialSmall, maxSmall, maxLarge } = this.#options;
+    const bounds = (initial: number, max: number): LimitBounds => {
+      const least = Math.min(min, max);
+      return { min: least, max, initial: Math.max(least, Math.min(initial, max)) };
+    };
     this.#limits = {
-      small: new ConcurrencyLimit({ min: Math.min(min, maxSmall), max: maxSmall }, now),
-      large: new ConcurrencyLimit({ min: Math.min(min, maxLarge), max: maxLarge }, now),
+      small: new ConcurrencyLimit(bounds(initialSmall, maxSmall), now),
+      large: new ConcurrencyLimit(bounds(min, maxLarge), now),
     };
   }
 

@@ -19,7 +19,8 @@ export const SKIP_REASONS = {
   'path-too-long': 'a path over 4095 bytes (PATH_MAX)',
   'lone-surrogate': 'a character that UTF-8 cannot write',
   'file-and-directory': 'an object that is also the directory of other objects: the directory is shown',
-  'directory-marker-with-data': 'a key that ends with a slash and yet has data: the directory is shown, its data has no name',
+  'directory-marker-with-data':
+    'a key that ends with a slash and yet has data: the directory is shown, its data has no name',
   undecodable: 'bytes that are no text in UTF-8, which the listing could not even name',
 } as const;
 

@@ -63,7 +63,8 @@ export class SubtreeWalk implements TreeWalk {
   }
 
   *steps(page: ListPage): Generator<WalkStep, void, undefined> {
-    if (page.prefixes.length > 0) throw broken('common prefixes in a listing without delimiter', page.prefixes[0] ?? '');
+    if (page.prefixes.length > 0)
+      throw broken('common prefixes in a listing without delimiter', page.prefixes[0] ?? '');
     for (const object of page.objects) {
       const key = object.key;
       if (!key.startsWith(this.#prefix)) throw broken('a key outside the prefix that was asked for', key);
@@ -170,7 +171,8 @@ export class LevelWalk implements TreeWalk {
   #directory(prefix: string): WalkStep {
     const relative = prefix.slice(this.#prefix.length);
     const name = relative.slice(0, -1);
-    if (!relative.endsWith('/') || name.includes('/')) throw broken('a common prefix that is no directory of the one listed', prefix);
+    if (!relative.endsWith('/') || name.includes('/'))
+      throw broken('a common prefix that is no directory of the one listed', prefix);
     const fault = faultOfName(name) ?? (isPathTooLong(this.#baseBytes, name) ? 'path-too-long' : null);
     return fault === null ? { kind: 'directory', name: relative } : { kind: 'skip', reason: fault, key: prefix };
   }
@@ -181,7 +183,8 @@ export class LevelWalk implements TreeWalk {
       if (object.size > 0) yield { kind: 'skip', reason: 'directory-marker-with-data', key: object.key };
       return;
     }
-    if (name.includes('/')) throw broken('a key below a directory that the delimiter should have rolled up', object.key);
+    if (name.includes('/'))
+      throw broken('a key below a directory that the delimiter should have rolled up', object.key);
     const fault = faultOfName(name) ?? (isPathTooLong(this.#baseBytes, name) ? 'path-too-long' : null);
     yield fault === null ? { kind: 'file', name, object } : { kind: 'skip', reason: fault, key: object.key };
   }

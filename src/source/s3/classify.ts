@@ -6,7 +6,8 @@
  *
  * Invariants:
  * 1. Total: each status and body give a failure.
- * 2. A message names the bucket or endpoint and the way out, and quotes of the server at most its code and one short sentence.
+ * 2. `retryable` of a failure with a remedy means: once the remedy has changed something.
+ * 3. A message names the bucket or endpoint and the way out, and quotes of the server at most its code and one short sentence.
  */
 import type { ErrorCode } from '../../base/errors.ts';
 import { sourceFailure } from '../source-failure.ts';
@@ -55,10 +56,14 @@ export function classify(answer: ErrorAnswer, origin: Origin): Verdict {
 }
 
 const archived: Rule = () => verdict('archived', 'the object is in an archive class: restore it at the origin first');
-const changed: Rule = () => verdict('changed-at-origin', 'the object at the origin is another version than the one listed');
+const changed: Rule = () =>
+  verdict('changed-at-origin', 'the object at the origin is another version than the one listed');
 const gone: Rule = () => verdict('gone', 'the object is no longer at the origin');
 const noBucket: Rule = (_, { bucket, endpoint, custom }) =>
-  verdict('bucket-not-found', `bucket "${bucket}" does not exist at ${endpoint}: check the name${custom ? '' : ', or name its server with --endpoint'}`);
+  verdict(
+    'bucket-not-found',
+    `bucket "${bucket}" does not exist at ${endpoint}: check the name${custom ? '' : ', or name its server with --endpoint'}`,
+  );
 
 const denied: Rule = (answer, { bucket, anonymous, keysFrom }) => {
   const need = answer.operation === 'list' ? 's3:ListBucket on its prefix' : 's3:GetObject';
@@ -66,13 +71,24 @@ const denied: Rule = (answer, { bucket, anonymous, keysFrom }) => {
   return verdict('access-denied', `bucket "${bucket}" refuses ${who}: ${need} is needed${said(answer)}`);
 };
 
+/** Keys may have been replaced since they were loaded: whoever holds them tries once whether the chain now gives others. */
 const wrongKeys: Rule = (answer, { endpoint, keysFrom, anonymous }) =>
   anonymous
     ? verdict('unauthenticated', `${endpoint} wants keys${said(answer)}: leave out --anonymous`)
-    : verdict('unauthenticated', `${endpoint} does not accept the keys of ${keysFrom}${said(answer)}: check them, or name others with --profile`);
+    : verdict(
+        'unauthenticated',
+        `${endpoint} does not accept the keys of ${keysFrom}${said(answer)}: check them, or name others with --profile`,
+        {
+          retryable: true,
+          remedy: 'renew-credentials',
+        },
+      );
 
 const expired: Rule = (answer, { keysFrom }) =>
-  verdict('unauthenticated', `the keys of ${keysFrom} have expired${said(answer)}: renew them`, { retryable: true, remedy: 'renew-credentials' });
+  verdict('unauthenticated', `the keys of ${keysFrom} have expired${said(answer)}: renew them`, {
+    retryable: true,
+    remedy: 'renew-credentials',
+  });
 
 const skewed: Rule = (_, { endpoint }) =>
   verdict('unauthenticated', `the clocks of this machine and of ${endpoint} differ too much: set this machine's`, {
@@ -91,11 +107,18 @@ const slowDown: Rule = (answer, { endpoint }) =>
   verdict('throttled', `${endpoint} asks to slow down (${name(answer)})`, { retryAfterMs: answer.retryAfterMs });
 
 const troubled: Rule = (answer, { endpoint }) =>
-  verdict('endpoint-unreachable', `${endpoint} failed with ${name(answer)}`, { retryable: true, retryAfterMs: answer.retryAfterMs });
+  verdict('endpoint-unreachable', `${endpoint} failed with ${name(answer)}`, {
+    retryable: true,
+    retryAfterMs: answer.retryAfterMs,
+  });
 
-const slow: Rule = (answer, { endpoint }) => verdict('timeout', `${endpoint} gave up waiting (${name(answer)})`, { retryAfterMs: answer.retryAfterMs });
+const slow: Rule = (answer, { endpoint }) =>
+  verdict('timeout', `${endpoint} gave up waiting (${name(answer)})`, { retryAfterMs: answer.retryAfterMs });
 
-const badRange: Rule = () => verdict('protocol', 'the origin says that the range is outside the object, although it listed that size', { retryable: false });
+const badRange: Rule = () =>
+  verdict('protocol', 'the origin says that the range is outside the object, although it listed that size', {
+    retryable: false,
+  });
 
 const encrypted: Rule = (answer) =>
   /server.side encryption|SSE-C/i.test(answer.reply.message ?? '')
@@ -103,15 +126,23 @@ const encrypted: Rule = (answer) =>
     : refused(answer, null);
 
 const noSuchOperation: Rule = (answer, { endpoint }) =>
-  verdict('endpoint-not-s3', `${endpoint} does not know ${answer.operation === 'list' ? 'ListObjectsV2' : 'GetObject with a range'} (${name(answer)})`);
+  verdict(
+    'endpoint-not-s3',
+    `${endpoint} does not know ${answer.operation === 'list' ? 'ListObjectsV2' : 'GetObject with a range'} (${name(answer)})`,
+  );
 
-const badName: Rule = (_, { bucket, endpoint }) => verdict('invalid-argument', `${endpoint} does not take "${bucket}" for a bucket's name`);
+const badName: Rule = (_, { bucket, endpoint }) =>
+  verdict('invalid-argument', `${endpoint} does not take "${bucket}" for a bucket's name`);
 
 /** A refusal that no rule knows: a fault of ours or of the server; the same request would be refused again. */
 const refused = (answer: ErrorAnswer, origin: Origin | null): Verdict =>
-  verdict('protocol', `${origin?.endpoint ?? 'the origin'} refused a ${answer.operation === 'list' ? 'listing' : 'read'} with ${name(answer)}${said(answer)}`, {
-    retryable: false,
-  });
+  verdict(
+    'protocol',
+    `${origin?.endpoint ?? 'the origin'} refused a ${answer.operation === 'list' ? 'listing' : 'read'} with ${name(answer)}${said(answer)}`,
+    {
+      retryable: false,
+    },
+  );
 
 const notS3: Rule = (answer, { endpoint }) => {
   const plain = endpoint.startsWith('http:') && answer.status === 400;
@@ -171,7 +202,8 @@ const BY_CODE: ReadonlyMap<string, Rule> = new Map<string, Rule>([
 function byFamily(answer: ErrorAnswer): Rule {
   const { code } = answer.reply;
   // Without a region in it, the complaint is about the signature itself.
-  if (code === 'AuthorizationHeaderMalformed') return (answer.reply.region ?? answer.region) === null ? wrongKeys : otherRegion;
+  if (code === 'AuthorizationHeaderMalformed')
+    return (answer.reply.region ?? answer.region) === null ? wrongKeys : otherRegion;
   if (code?.startsWith('KMS.') === true) return denied;
   return byStatus(answer);
 }

@@ -71,7 +71,10 @@ export class HttpCarrier {
    * Sends a request and reads its answer.
    * @throws DlfsError a SourceFailure that names the endpoint
    */
-  async handle(request: CarriedRequest, options: { readonly abortSignal?: AbortSignal } = {}): Promise<{ response: CarriedResponse }> {
+  async handle(
+    request: CarriedRequest,
+    options: { readonly abortSignal?: AbortSignal } = {},
+  ): Promise<{ response: CarriedResponse }> {
     const url = urlOf(request);
     const proxy = proxyFor(url, this.#options.environment);
     try {
@@ -101,9 +104,12 @@ export class HttpCarrier {
     const { clock, deadlineMs } = this.#options;
     return new Promise((resolve, reject) => {
       const outgoing = this.#start(request, url);
-      const abort = (): void => fail(new DlfsError('interrupted', 'the request was cancelled', { cause: signal?.reason }));
+      const abort = (): void =>
+        fail(new DlfsError('interrupted', 'the request was cancelled', { cause: signal?.reason }));
       const timer = clock.startTimer(deadlineMs, () => {
-        fail(new DlfsError('timeout', `no complete answer from ${url.origin} within ${Math.round(deadlineMs / 1000)} s`));
+        fail(
+          new DlfsError('timeout', `no complete answer from ${url.origin} within ${Math.round(deadlineMs / 1000)} s`),
+        );
       });
       const settle = (): void => {
         timer[Symbol.dispose]();
@@ -112,7 +118,7 @@ export class HttpCarrier {
       const fail = (error: unknown): void => {
         settle();
         outgoing.destroy();
-        reject(error as Error);
+        reject(error instanceof Error ? error : DlfsError.from(error));
       };
       outgoing.on('error', fail);
       outgoing.on('response', (incoming) => {
@@ -144,7 +150,11 @@ export class HttpCarrier {
   async #read(incoming: IncomingMessage, url: URL): Promise<CarriedResponse> {
     const { maxBody = MAX_BODY } = this.#options;
     const tooLarge = (): DlfsError =>
-      new DlfsError('protocol', `${url.origin} answers with more than ${maxBody} bytes where a listing or an error was due`, { retryable: false });
+      new DlfsError(
+        'protocol',
+        `${url.origin} answers with more than ${maxBody} bytes where a listing or an error was due`,
+        { retryable: false },
+      );
     if (Number(incoming.headers['content-length'] ?? 0) > maxBody) throw tooLarge();
     const encoding = incoming.headers['content-encoding'] ?? 'identity';
     if (encoding !== 'identity' && encoding !== 'aws-chunked') {
@@ -170,8 +180,15 @@ export class HttpCarrier {
     const name = `${url.protocol} ${proxy?.url ?? 'direct'}`;
     const known = this.#agents.get(name);
     if (known !== undefined) return known;
-    const pool = { keepAlive: true, maxSockets: MAX_SOCKETS, ...(proxy === null ? {} : { proxyEnv: this.#proxyEnvironment(url) }) };
-    const agent = url.protocol === 'https:' ? new HttpsAgent({ ...pool, secureContext: this.#secureContext() }) : new HttpAgent(pool);
+    const pool = {
+      keepAlive: true,
+      maxSockets: MAX_SOCKETS,
+      ...(proxy === null ? {} : { proxyEnv: this.#proxyEnvironment(url) }),
+    };
+    const agent =
+      url.protocol === 'https:'
+        ? new HttpsAgent({ ...pool, secureContext: this.#secureContext() })
+        : new HttpAgent(pool);
     this.#agents.set(name, agent);
     return agent;
   }
@@ -191,7 +208,9 @@ export class HttpCarrier {
 }
 
 function urlOf(request: CarriedRequest): URL {
-  const url = URL.parse(`${request.protocol}//${request.hostname}${request.port === undefined ? '' : `:${request.port}`}`);
+  const url = URL.parse(
+    `${request.protocol}//${request.hostname}${request.port === undefined ? '' : `:${request.port}`}`,
+  );
   if (url === null) throw new DlfsError('invalid-argument', `not a host: ${request.hostname}`);
   return url;
 }
@@ -205,9 +224,14 @@ function queryOf({ query }: CarriedRequest): string {
 }
 
 function escape(text: string): string {
-  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (found) => `%${found.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(text).replaceAll(
+    /[!'()*]/g,
+    (found) => `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 function flat(headers: IncomingMessage['headers']): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, Array.isArray(value) ? value.join(', ') : (value ?? '')]));
+  return Object.fromEntries(
+    Object.entries(headers).map(([key, value]) => [key, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
 }

@@ -23,7 +23,8 @@ const LEFT_OVER = /%2F|[!'()*]/g;
 export function encodeKey(key: string): string {
   if (PLAIN.test(key)) return key;
   if (key === '') throw new DlfsError('invalid-argument', 'an object needs a key; this one is empty');
-  if (!key.isWellFormed()) throw new DlfsError('invalid-argument', 'the key is not valid Unicode, so no request can name it', { key });
+  if (!key.isWellFormed())
+    throw new DlfsError('invalid-argument', 'the key is not valid Unicode, so no request can name it', { key });
   return encodeURIComponent(key).replace(LEFT_OVER, (found) =>
     found === '%2F' ? '/' : `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
   );

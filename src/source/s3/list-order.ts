@@ -71,7 +71,8 @@ export class ListOrder {
   #checkObject({ key }: ListedObject): void {
     const { prefix, delimiter } = this.#options;
     if (!key.startsWith(prefix)) throw fault(`holds ${quote(key)}, which is not below ${quote(prefix)}`);
-    if (delimiter !== null && key.indexOf(delimiter, prefix.length) >= 0) throw fault(`of one directory holds ${quote(key)} of a deeper one`);
+    if (delimiter !== null && key.includes(delimiter, prefix.length))
+      throw fault(`of one directory holds ${quote(key)} of a deeper one`);
     // Keys are of at most 1024 bytes; 3 bytes a UTF-16 unit is the most, so short ones need no count.
     if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
       throw fault(`holds a key of ${Buffer.byteLength(key)} bytes: ${quote(key)}`);
@@ -82,14 +83,17 @@ export class ListOrder {
     const { prefix, delimiter } = this.#options;
     if (delimiter === null) throw fault(`rolled ${quote(name)} up although no delimiter was given`);
     if (!name.startsWith(prefix)) throw fault(`holds ${quote(name)}, which is not below ${quote(prefix)}`);
-    if (name.indexOf(delimiter, prefix.length) !== name.length - 1) throw fault(`of one directory holds ${quote(name)}, which is none directly below it`);
+    if (name.indexOf(delimiter, prefix.length) !== name.length - 1)
+      throw fault(`of one directory holds ${quote(name)}, which is none directly below it`);
   }
 
   #checkAfter(name: string, before: string): void {
     // A directory that a start in its middle cuts sorts before that start.
     const cut = before === this.#options.startAfter && name.endsWith('/') && before.startsWith(name);
     if (!cut && before !== '' && compareKeys(name, before) <= 0) {
-      throw fault(`is not in key order: ${quote(name)} comes after ${quote(before)}; directory buckets and servers that list unordered cannot be used`);
+      throw fault(
+        `is not in key order: ${quote(name)} comes after ${quote(before)}; directory buckets and servers that list unordered cannot be used`,
+      );
     }
   }
 
@@ -97,12 +101,14 @@ export class ListOrder {
     const { maxEmptyPages = MAX_EMPTY_PAGES, maxNames = MAX_NAMES } = this.#options;
     this.#emptyPages = names === 0 ? this.#emptyPages + 1 : 0;
     this.#names += names;
-    if (this.#emptyPages > maxEmptyPages) throw fault(`does not end: ${this.#emptyPages} pages in a row without a name`);
+    if (this.#emptyPages > maxEmptyPages)
+      throw fault(`does not end: ${this.#emptyPages} pages in a row without a name`);
     if (this.#names > maxNames) throw fault(`does not end: more than ${maxNames} names`);
   }
 
   #checkToken(token: string | null): void {
-    if (token !== null && token === this.#token) throw fault(`goes in a circle: two pages in a row continue at ${quote(token)}`);
+    if (token !== null && token === this.#token)
+      throw fault(`goes in a circle: two pages in a row continue at ${quote(token)}`);
     this.#token = token;
   }
 }

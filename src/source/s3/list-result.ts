@@ -51,22 +51,34 @@ type Fields = Partial<Record<'Key' | 'Size' | 'LastModified' | 'ETag' | 'Storage
  */
 export function parseListResult(body: Buffer, nowMs: number): ListResult {
   const text = body.toString('utf8');
-  const root = /^\uFEFF?\s*(?:<\?xml[^>]{0,200}\?>)?\s*(?:<!--[\s\S]{0,1000}?-->\s*)?<([A-Za-z:]{1,64})/.exec(text.slice(0, 2000))?.[1];
+  const root = /^\uFEFF?\s*(?:<\?xml[^>]{0,200}\?>)?\s*(?:<!--[\s\S]{0,1000}?-->\s*)?<([A-Za-z:]{1,64})/.exec(
+    text.slice(0, 2000),
+  )?.[1];
   if (root !== ROOT) throw notAListing(root, text);
   return new Page(text, nowMs).read();
 }
 
 function notAListing(root: string | undefined, text: string): DlfsError {
   if (root === 'ListAllMyBucketsResult') {
-    return new DlfsError('endpoint-not-s3', 'it answered a listing of a bucket with the list of buckets; with --path-style the bucket stands in the path');
+    return new DlfsError(
+      'endpoint-not-s3',
+      'it answered a listing of a bucket with the list of buckets; with --path-style the bucket stands in the path',
+    );
   }
-  if (/^\s*<(?:!doctype\s+html|html|head|body)/i.test(text)) return new DlfsError('endpoint-not-s3', 'it answers with a web page, not with a listing');
+  if (/^\s*<(?:!doctype\s+html|html|head|body)/i.test(text))
+    return new DlfsError('endpoint-not-s3', 'it answers with a web page, not with a listing');
   // Half a document may be any: whether it is S3 that broke off cannot be told.
   if (text.trim() === '') return new DlfsError('protocol', 'the listing is empty: the body has no bytes');
   if (root === undefined && text.trimStart().startsWith('<')) {
-    return new DlfsError('protocol', 'the listing is not the XML that S3 sends: no element ListBucketResult at its beginning');
+    return new DlfsError(
+      'protocol',
+      'the listing is not the XML that S3 sends: no element ListBucketResult at its beginning',
+    );
   }
-  return new DlfsError('endpoint-not-s3', root === undefined ? 'it answers, but not with XML' : `it answered a listing with <${root}>`);
+  return new DlfsError(
+    'endpoint-not-s3',
+    root === undefined ? 'it answers, but not with XML' : `it answered a listing with <${root}>`,
+  );
 }
 
 /** One parse. */
@@ -204,7 +216,8 @@ function set(fields: Fields, name: keyof Fields, value: string): void {
 }
 
 function required(value: string | undefined, name: string, key: string): string {
-  if (value === undefined || (value === '' && name === 'Key')) throw fault(`has an entry without ${name}${key === '' ? '' : `: ${quote(key)}`}`);
+  if (value === undefined || (value === '' && name === 'Key'))
+    throw fault(`has an entry without ${name}${key === '' ? '' : `: ${quote(key)}`}`);
   return value;
 }
 

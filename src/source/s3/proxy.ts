@@ -52,13 +52,15 @@ export function proxyFor(target: URL, environment: Environment): Proxy | null {
   if (value === '' || isExcepted(target, setting(environment, 'no_proxy'))) return null;
   const url = URL.parse(value.includes('://') ? value : `http://${value}`);
   if (url === null || url.hostname === '') throw bad(variable, 'is not the URL of a proxy: write http://host:port');
-  if (url.protocol !== 'http:') throw bad(variable, `names a proxy by ${url.protocol}//, which dlfs does not speak: write http://host:port`);
+  if (url.protocol !== 'http:')
+    throw bad(variable, `names a proxy by ${url.protocol}//, which dlfs does not speak: write http://host:port`);
   const [user, password] = [decoded(url.username), decoded(url.password)];
   return {
     host: hostOf(url),
     port: portOf(url),
     url: `http://${url.host}`,
-    authorization: user === '' && password === '' ? null : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+    authorization:
+      user === '' && password === '' ? null : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
   };
 }
 
@@ -103,7 +105,9 @@ function splitPort(entry: string): readonly [string, string | null] {
   const bracketed = /^\[([^\]]*)\](?::(\d+))?$/.exec(entry);
   if (bracketed !== null) return [bracketed[1] ?? '', bracketed[2] ?? null];
   const colon = entry.indexOf(':');
-  return colon < 0 || colon !== entry.lastIndexOf(':') ? [entry, null] : [entry.slice(0, colon), entry.slice(colon + 1)];
+  return colon < 0 || colon !== entry.lastIndexOf(':')
+    ? [entry, null]
+    : [entry.slice(0, colon), entry.slice(colon + 1)];
 }
 
 function matchesAddress(name: string, host: string): boolean {

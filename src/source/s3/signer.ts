@@ -63,7 +63,8 @@ export class GetSigner {
   /** @throws DlfsError `invalid-argument` where the target could break a head (invariant 1) */
   constructor(target: GetTarget) {
     for (const value of [target.host, target.basePath, target.region, target.service, target.forward?.origin ?? '']) {
-      if (!/^[\x21-\x7e]*$/.test(value)) throw new DlfsError('invalid-argument', 'the endpoint is not a valid host and path');
+      if (!/^[\x21-\x7e]*$/.test(value))
+        throw new DlfsError('invalid-argument', 'the endpoint is not a valid host and path');
     }
     if (!target.basePath.startsWith('/') || !target.basePath.endsWith('/')) {
       throw new DlfsError('internal', `not a base path: ${target.basePath}`);
@@ -84,7 +85,10 @@ export class GetSigner {
     if (identity !== null) {
       const { accessKeyId, sessionToken } = identity;
       if (!/^[\x21-\x2b\x2d-\x7e]+$/.test(accessKeyId) || !HEADER_VALUE.test(sessionToken ?? '')) {
-        throw new DlfsError('unauthenticated', 'the access key or session token holds characters that no key has: copied with a line break?');
+        throw new DlfsError(
+          'unauthenticated',
+          'the access key or session token holds characters that no key has: copied with a line break?',
+        );
       }
     }
     this.#identity = identity;
@@ -105,7 +109,13 @@ export class GetSigner {
     const { host, basePath, requesterPays, forward } = this.#target;
     const path = basePath + encodeKey(key);
     const last = offset + length - 1;
-    if (!(Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length > 0 && Number.isSafeInteger(last))) {
+    if (!(
+      Number.isSafeInteger(offset) &&
+      offset >= 0 &&
+      Number.isSafeInteger(length) &&
+      length > 0 &&
+      Number.isSafeInteger(last)
+    )) {
       throw new DlfsError('invalid-argument', `not a range: ${length} bytes at ${offset}`, { key });
     }
     const range = `bytes=${offset}-${last}`;
@@ -130,13 +140,13 @@ export class GetSigner {
     const canonical =
       `GET\n${path}\n\nhost:${host}\n${ifMatch === '' ? '' : `if-match:${collapse(ifMatch)}\n`}range:${range}\n` +
       `x-amz-content-sha256:${EMPTY_SHA256}\nx-amz-date:${this.#amzDate}\n` +
-      `${requesterPays ? 'x-amz-request-payer:requester\n' : ''}` +
+      (requesterPays ? 'x-amz-request-payer:requester\n' : '') +
       `${sessionToken === null ? '' : `x-amz-security-token:${collapse(sessionToken)}\n`}\n${names}\n${EMPTY_SHA256}`;
     const toSign = `${ALGORITHM}\n${this.#amzDate}\n${this.#scope}\n${hash('sha256', canonical, 'hex')}`;
     const signature = createHmac('sha256', dayKey).update(toSign).digest('hex');
     return (
       `x-amz-content-sha256: ${EMPTY_SHA256}\r\nx-amz-date: ${this.#amzDate}\r\n` +
-      `${sessionToken === null ? '' : `x-amz-security-token: ${sessionToken}\r\n`}` +
+      (sessionToken === null ? '' : `x-amz-security-token: ${sessionToken}\r\n`) +
       `authorization: ${ALGORITHM} Credential=${accessKeyId}/${this.#scope}, SignedHeaders=${names}, Signature=${signature}\r\n`
     );
   }
@@ -176,5 +186,7 @@ function checked(value: string, what: string): string {
 
 /** SigV4's canonical form of a header value: runs of white space are one space, none at the ends. */
 function collapse(value: string): string {
-  return value.includes('  ') || value.startsWith(' ') || value.endsWith(' ') ? value.trim().replaceAll(/ +/g, ' ') : value;
+  return value.includes('  ') || value.startsWith(' ') || value.endsWith(' ')
+    ? value.trim().replaceAll(/ +/g, ' ')
+    : value;
 }

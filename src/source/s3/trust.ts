@@ -42,14 +42,18 @@ function readBundle(option: string, path: string): readonly string[] {
   let text: string;
   try {
     const bytes = readFileSync(path);
-    if (bytes.byteLength > MAX_FILE) throw new DlfsError('invalid-argument', `${option}: ${path} is too large for certificates`);
+    if (bytes.byteLength > MAX_FILE)
+      throw new DlfsError('invalid-argument', `${option}: ${path} is too large for certificates`);
     text = bytes.toString('latin1');
   } catch (cause) {
     if (cause instanceof DlfsError) throw cause;
-    throw new DlfsError('invalid-argument', `${option}: ${path} cannot be read: ${DlfsError.from(cause).message}`, { cause });
+    throw new DlfsError('invalid-argument', `${option}: ${path} cannot be read: ${DlfsError.from(cause).message}`, {
+      cause,
+    });
   }
   const found = text.match(CERTIFICATE) ?? [];
-  if (found.length === 0) throw new DlfsError('invalid-argument', `${option}: ${path} holds no certificate in PEM form`);
+  if (found.length === 0)
+    throw new DlfsError('invalid-argument', `${option}: ${path} holds no certificate in PEM form`);
   // A bundle of the system may hold one that this OpenSSL does not read; a file of the user's own may not.
   return found.filter((pem) => isReadable(pem, option, path));
 }

@@ -109,7 +109,7 @@ export class SimulatedOrigin {
       if (!refused && this.model.maxRate !== Infinity) this.#tokens -= 1;
       this.#flights.push({
         ticket,
-        firstByteAt: this.now + ((refused ? Math.min(5, this.model.latency) : this.model.latency * (0.7 + 0.6 * this.#random())),
+        firstByteAt: this.now + (refused ? Math.min(5, this.model.latency) : this.model.latency * (0.7 + 0.6 * this.#random())),
         refused,
         left: refused ? 0 : length,
       });

@@ -1,0 +1,54 @@
+# dlfs: `make demo` shows it, `make test` checks it, `make bench` measures it. Each does its own set-up; `make help` lists all.
+#
+#   make test FILES="test/unit/base"       only these files or folders
+#   make demo KEEP=1                       leave it mounted to look around
+#   make demo BUCKET=s3://name/prefix      use your own bucket
+#   make native-test SANITIZE=thread       look for data races
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+export PATH := $(CURDIR)/.tools/node/bin:$(CURDIR)/.tools/bin:$(PATH)
+
+FILES ?=
+CLANG_FORMAT := node_modules/.bin/clang-format
+native_files = find native -name '*.cc' -o -name '*.h' | LC_ALL=C sort
+
+.PHONY: help setup build test test-files lint format native-test test-tools demo bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | LC_ALL=C sort | while IFS="$$(printf '\t')" read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+
+setup: ## the Node.js in use, the packages, the native addon
+	@sh scripts/setup.sh
+
+build: setup ## the same; what changed is compiled again
+
+test: lint native-test test-files ## every check and test that this machine can run
+
+test-files: test-tools
+	@sh scripts/prerequisites.sh test
+	@node scripts/run-tests.ts $(FILES)
+
+test-tools: setup
+	@sh scripts/build-test-tools.sh
+
+native-test: setup ## the native tests under sanitizers
+	@$(MAKE) -f scripts/native-test.mk -j "$$(nproc)"
+
+lint: setup ## format, types, lint rules, architecture
+	@sh scripts/lint.sh
+
+format: setup ## rewrite what the format check refuses
+	@node_modules/.bin/prettier --log-level=warn --write .
+	@$(native_files) | xargs -r $(CLANG_FORMAT) -i
+
+demo: setup ## the main job, shown on an embedded endpoint or BUCKET=s3://…; KEEP=1 leaves it mounted
+	@KEEP='$(KEEP)' BUCKET='$(BUCKET)' node demo/main.ts
+
+bench: test-tools ## the measurements; results in bench/out/
+	@node bench/main.ts
+
+clean: ## remove everything that set-up, build and bench made
+	rm -rf build node_modules .tools bench/out

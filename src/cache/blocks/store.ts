@@ -1,0 +1,450 @@
+/**
+ * The blocks of one dataset: what is on the disk, kept true in three places — the data plane, the disk and the index.
+ *
+ * A block arrives in the data plane, is hashed and written to its cache file (`stored`). Stored blocks are gathered; a
+ * group is made durable by one sync and then committed to the index in one transaction. A file whose blocks are all
+ * committed is verified once and published for passthrough, where the mount wants that. Eviction goes the other way: the
+ * data plane forgets, the file is unlinked, the index follows.
+ *
+ * Invariants:
+ * 1. The index never names a block whose data was not synced first. (Stored → sync → commit.)
+ * 2. A block dropped between stored and committed is not committed.
+ * 3. After an unclean stop a recently committed block is read back before its file is first served.
+ * 4. Only a whole, verified file is published; once published it leaves by unlink alone.
+ * 5. What is counted as used is what the disk allocates.
+ */
+import PQueue from 'p-queue';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { DlfsError } from '../../base/errors.ts';
+import { errnoOf } from '../../base/errors/errno.ts';
+import type { Logger } from '../../base/log.ts';
+import type { NativeEvent } from '../../native/events.ts';
+import type { NativeHost } from '../../native/host.ts';
+import type { EvictionCandidate, EvictionPolicy } from '../policy/eviction.ts';
+import { BlockGeometry } from '../policy/geometry.ts';
+import type { QuotaLimits } from '../policy/quota.ts';
+import { selfEvict, type ReaderPosition } from '../policy/self-evict.ts';
+import type { BlockIndex, StoredBlock } from './block-index.ts';
+import { Space } from './space.ts';
+
+/** What the store is made of. */
+export interface BlockStoreOptions {
+  readonly host: NativeHost;
+  readonly volume: number;
+  readonly index: BlockIndex;
+  readonly blockSize: number;
+  /** The cache folder, for statfs. */
+  readonly folder: string;
+  readonly limits: QuotaLimits;
+  readonly policy: EvictionPolicy;
+  /** Whether whole files are published for passthrough. */
+  readonly publish: boolean;
+  /** Whether the last user of the folder ended cleanly. */
+  readonly clean: boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Whether a run for this object is under way. */
+  readonly busy: (ino: number) => boolean;
+  /** Where the object's readers are, for an object that is larger than the cache. */
+  readonly readers: (ino: number) => readonly ReaderPosition[];
+}
+
+/** An object of which something is on the disk or about to be. */
+interface Held {
+  readonly geometry: BlockGeometry;
+  /** Blocks on the disk, committed or not. */
+  blocks: number;
+  /** What they take. */
+  bytes: number;
+  /** Blocks stored and not yet committed. */
+  uncommitted: number;
+  /** Blocks in the order in which they came, for an object that cannot fit the cache; null for others. */
+  order: Set<number> | null;
+}
+
+/** A group is committed when it has this many blocks … */
+const GROUP_BLOCKS = 512;
+/** … or when its first block is this old, in milliseconds: what a crash may cost to fetch again. */
+const GROUP_AGE = 500;
+/** How often reads are told to the index, in milliseconds. */
+const TOUCH_EVERY = 5_000;
+/** Blocks committed longer ago than this have survived a sync of the index's own log: not suspect after a crash. */
+const RECENT_FOR = 60_000;
+/** Objects whose last commit is younger than this are not candidates for eviction, in milliseconds. */
+const SETTLE = 2_000;
+/** Candidates that one eviction may look at. */
+const MAX_CANDIDATES = 16_384;
+/** Objects held in memory; more means that runs were planned and failed. */
+const MAX_HELD = 65_536;
+
+/** See the file's header. Disposing it commits what is stored. */
+export class BlockStore implements AsyncDisposable {
+  readonly space: Space;
+  readonly #o: BlockStoreOptions;
+  readonly #held = new Map<number, Held>();
+  #pending: StoredBlock[] = [];
+  #committing: Promise<void> | null = null;
+  #groupTimer: Timer | null = null;
+  readonly #touchTimer: Timer;
+  readonly #recentTimer: Timer;
+  readonly #publishing = new PQueue({ concurrency: 1 });
+  readonly #unproven = new Map<number, { idx: number[]; hash: bigint[] }>();
+  readonly #zombies = new Map<number, number>();
+  readonly #storeFailures = new Set<number>();
+  #lost = 0;
+  #closing = false;
+
+  constructor(options: BlockStoreOptions) {
+    this.#o = options;
+    const totals = options.index.totals();
+    this.space = new Space({
+      limits: options.limits,
+      policy: options.policy,
+      folder: options.folder,
+      clock: options.clock,
+      log: options.log,
+      initial: { bytes: totals.bytes, files: totals.files },
+      host: {
+        candidates: () => this.#candidates(),
+        dropObjects: (inos) => this.dropObjects(inos),
+        dropOwn: (ino, bytes) => this.#dropOwn(ino, bytes),
+      },
+    });
+    if (!options.clean) this.#loadUnproven();
+    this.#touchTimer = options.clock.startInterval(TOUCH_EVERY, () => void this.#guard(this.#touch())).unref();
+    this.#recentTimer = options.clock.startInterval(RECENT_FOR, () => void this.#guard(this.#settleRecent())).unref();
+  }
+
+  /** Blocks that could not be read back or did not match their hash, since the start. */
+  get lostBlocks(): number {
+    return this.#lost;
+  }
+
+  /** Geometry of a file. @throws DlfsError `not-found` for an unknown inode */
+  geometryOf(ino: number): BlockGeometry {
+    const held = this.#held.get(ino);
+    if (held !== undefined) return held.geometry;
+    const node = this.#o.index.node(ino);
+    if (node === null || node.dir) throw new DlfsError('not-found', `no file has the inode number ${ino}`);
+    return new BlockGeometry(this.#o.blockSize, node.size);
+  }
+
+  /** Answers the data plane's question for a file's state. */
+  resolve(ino: number): void {
+    const { engine } = this.#o.host;
+    const node = this.#o.index.node(ino);
+    if (node === null || node.dir) {
+      engine.detach(this.#o.volume, ino, errnoOf('gone'));
+      return;
+    }
+    const object = this.#o.index.object(ino);
+    const resident = object?.resident ?? new Uint8Array(Math.ceil(this.geometryOf(ino).blocks / 8));
+    if ((this.#held.get(ino)?.uncommitted ?? 0) > 0) {
+      for (const block of this.#pending) if (block.ino === ino) setBit(resident, block.idx);
+    }
+    const published = this.#o.publish && object?.state === 2;
+    const unproven = this.#unproven.get(ino);
+    if (unproven === undefined) {
+      engine.attach(this.#o.volume, ino, node.size, resident, published);
+      if (this.#o.publish && object?.state === 1) this.#publish(ino);
+      return;
+    }
+    const hashes = BigUint64Array.from(unproven.hash);
+    void this.#guard(
+      this.#o.host
+        .task((task) => {
+          const blocks = Float64Array.from(unproven.idx);
+          engine.attachChecked(this.#o.volume, task, ino, node.size, resident, published, blocks, hashes);
+        })
+        .then(() => {
+          this.#unproven.delete(ino);
+        }),
+    );
+  }
+
+  /** Whether all blocks of the object are on the disk or about to be committed. */
+  isWhole(ino: number): boolean {
+    const held = this.#held.get(ino);
+    if (held !== undefined) return held.blocks >= held.geometry.blocks;
+    const object = this.#o.index.object(ino);
+    return object !== null && object.state > 0;
+  }
+
+  /** Share of the object's blocks that are on the disk, 0 to 1; 1 for an empty object. */
+  residentShare(ino: number): number {
+    const geometry = this.geometryOf(ino);
+    if (geometry.blocks === 0) return 1;
+    const blocks = this.#held.get(ino)?.blocks ?? this.#o.index.object(ino)?.blocks ?? 0;
+    return Math.min(1, blocks / geometry.blocks);
+  }
+
+  /** What a run of these blocks will take of the disk. */
+  needOf(ino: number, first: number, count: number): { bytes: number; files: number } {
+    const bytes = this.geometryOf(ino).allocatedOfRange({ first, count });
+    return { bytes, files: this.#hold(ino).blocks === 0 ? 1 : 0 };
+  }
+
+  /** A block was written to its cache file. */
+  onStored(event: NativeEvent): void {
+    const { a: ino, b: idx } = event;
+    const held = this.#hold(ino);
+    const bytes = held.geometry.allocatedOf(idx);
+    this.space.stored(bytes, held.blocks === 0);
+    held.blocks += 1;
+    held.uncommitted += 1;
+    held.bytes += bytes;
+    held.order?.add(idx);
+    const hash = (BigInt(event.d) << 32n) | BigInt(event.e);
+    this.#pending.push({ ino, idx, hash });
+    if (this.#pending.length >= GROUP_BLOCKS) void this.#guard(this.#commit());
+    else this.#groupTimer ??= this.#o.clock.startTimer(GROUP_AGE, () => void this.#guard(this.#commit())).unref();
+  }
+
+  /** A block could not be written; it is served from memory. */
+  onStoreFailed(event: NativeEvent): void {
+    if (this.#storeFailures.has(event.c)) return;
+    this.#storeFailures.add(event.c);
+    const error = new DlfsError('disk-full', `cannot write to the cache in ${this.#o.folder} (errno ${event.c}): serving without caching`);
+    this.#o.log.error(error.message, { err: error, errno: event.c });
+  }
+
+  /** A block that the index knows is not on the disk as it should be. */
+  onLost(event: NativeEvent): void {
+    const { a: ino, b: idx } = event;
+    this.#lost += 1;
+    this.#o.log.warn('a cached block is damaged and will be fetched again', { ino, block: idx, errno: event.c });
+    this.#forget(ino, idx, 1);
+    void this.#guard(this.#o.index.setState(ino, 0).then(() => this.#o.index.dropBlocks(ino, idx, 1)));
+  }
+
+  /** A dropped file that was open in passthrough is closed. */
+  onFreed(event: NativeEvent): void {
+    const bytes = this.#zombies.get(event.a);
+    this.#zombies.delete(event.a);
+    if (bytes !== undefined) this.space.freed(bytes, 1);
+  }
+
+  /** Drops whole objects from data plane, disk and index. */
+  async dropObjects(inos: readonly number[]): Promise<void> {
+    const gone = new Set(inos);
+    this.#pending = this.#pending.filter((block) => !gone.has(block.ino));
+    await Promise.all(
+      inos.map(async (ino) => {
+        const object = this.#o.index.object(ino);
+        const held = this.#held.get(ino);
+        this.#held.delete(ino);
+        const done = await this.#o.host.task((task) => {
+          this.#o.host.engine.dropFile(this.#o.volume, task, ino);
+        });
+        if (done.errno !== 0) this.#o.log.warn('a cache file could not be removed', { ino, errno: done.errno });
+        const bytes = held?.bytes ?? object?.bytes ?? 0;
+        if (bytes === 0) return;
+        this.space.dropped(bytes, 1, done.value === 1);
+        if (done.value === 1) this.#zombies.set(ino, bytes);
+      }),
+    );
+    await this.#o.index.dropObjects(inos);
+  }
+
+  /** Syncs and commits everything that is stored. */
+  async flush(): Promise<void> {
+    while (this.#pending.length > 0 || this.#committing !== null) await this.#commit();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    this.#touchTimer[Symbol.dispose]();
+    this.#recentTimer[Symbol.dispose]();
+    this.#publishing.clear();
+    await this.#publishing.onIdle();
+    await this.flush();
+    this.#groupTimer?.[Symbol.dispose]();
+    await this.#touch();
+  }
+
+  #hold(ino: number): Held {
+    const known = this.#held.get(ino);
+    if (known !== undefined) return known;
+    const geometry = this.geometryOf(ino);
+    const object = this.#o.index.object(ino);
+    // Only an object that cannot fit in whole ever evicts its own blocks.
+    const order = geometry.allocated > this.#o.limits.bytes / 2 ? new Set<number>() : null;
+    if (order !== null && object !== null) for (const block of bits(object.resident)) order.add(block);
+    const held = { geometry, blocks: object?.blocks ?? 0, bytes: object?.bytes ?? 0, uncommitted: 0, order };
+    if (this.#held.size >= MAX_HELD) this.#prune();
+    this.#held.set(ino, held);
+    return held;
+  }
+
+  #forget(ino: number, first: number, count: number): number {
+    const held = this.#hold(ino);
+    const bytes = held.geometry.allocatedOfRange({ first, count });
+    held.blocks = Math.max(0, held.blocks - count);
+    held.bytes = Math.max(0, held.bytes - bytes);
+    for (let block = first; block < first + count; block++) held.order?.delete(block);
+    const kept = this.#pending.filter((b) => b.ino !== ino || b.idx < first || b.idx >= first + count);
+    held.uncommitted -= this.#pending.length - kept.length;
+    this.#pending = kept;
+    this.space.dropped(bytes, 0, false);
+    return bytes;
+  }
+
+  /** One group: sync, commit, then see what became whole. Groups do not overlap. */
+  #commit(): Promise<void> {
+    this.#committing ??= this.#commitGroup().finally(() => {
+      this.#committing = null;
+      if (this.#pending.length >= GROUP_BLOCKS && !this.#closing) void this.#guard(this.#commit());
+    });
+    return this.#committing;
+  }
+
+  async #commitGroup(): Promise<void> {
+    this.#groupTimer?.[Symbol.dispose]();
+    this.#groupTimer = null;
+    if (this.#pending.length === 0) return;
+    const group = new Set(this.#pending);
+    const inos = new Set(this.#pending.map((block) => block.ino));
+    const synced = await this.#o.host.task((task) => {
+      this.#o.host.engine.sync(this.#o.volume, task, Float64Array.from(inos));
+    });
+    if (synced.errno !== 0) {
+      // Data of unknown state: forget it rather than promise it.
+      this.#o.log.error('the cache disk failed to sync: blocks are dropped and will be fetched again', { errno: synced.errno });
+      await this.dropObjects([...inos]);
+      return;
+    }
+    // What was dropped during the sync left `pending`; what is still there goes into the index.
+    const still = this.#pending.filter((block) => group.has(block));
+    this.#pending = this.#pending.filter((block) => !group.has(block));
+    await this.#o.index.commitBlocks(still);
+    for (const { ino } of still) {
+      const held = this.#held.get(ino);
+      if (held !== undefined) held.uncommitted -= 1;
+    }
+    for (const ino of inos) this.#settled(ino);
+  }
+
+  /** The index knows all of the object's blocks: what is held here can be read from there again. */
+  #settled(ino: number): void {
+    const held = this.#held.get(ino);
+    if (held === undefined || held.uncommitted > 0 || held.order !== null) return;
+    this.#held.delete(ino);
+    if (this.#o.publish && held.blocks >= held.geometry.blocks) this.#publish(ino);
+  }
+
+  /** Forgets objects of which a run was planned but nothing came. */
+  #prune(): void {
+    for (const [ino, held] of this.#held) if (held.uncommitted === 0 && held.order === null) this.#held.delete(ino);
+  }
+
+  #publish(ino: number): void {
+    if (this.#closing) return;
+    void this.#publishing.add(() => this.#guard(this.#verifyAndPublish(ino)));
+  }
+
+  async #verifyAndPublish(ino: number): Promise<void> {
+    if (this.#closing) return;
+    const object = this.#o.index.object(ino);
+    if (object === null || object.state === 2) return;
+    const { idx, hash } = this.#o.index.hashes(ino);
+    if (idx.length !== this.geometryOf(ino).blocks) return;
+    const result = await this.#o.host.task((task) => {
+      this.#o.host.engine.verify(this.#o.volume, task, ino, Float64Array.from(idx), BigUint64Array.from(hash));
+    });
+    if (result.errno !== 0) return; // each damaged block came as a `lost` event
+    if (this.#o.host.engine.publish(this.#o.volume, ino)) await this.#o.index.setState(ino, 2);
+  }
+
+  /** Coldest first, page by page, as far as the policy reads. */
+  *#candidates(): Generator<EvictionCandidate> {
+    const { host, volume, index, clock } = this.#o;
+    const now = clock.wall();
+    const fresh = new Set(this.#pending.map((block) => block.ino));
+    for (const cold of index.coldest(MAX_CANDIDATES)) {
+      const busy = this.#o.busy(cold.ino) || fresh.has(cold.ino);
+      yield {
+        id: cold.ino,
+        bytes: cold.bytes,
+        files: 1,
+        lastUsed: cold.usedMs,
+        superseded: cold.superseded,
+        open: host.engine.openCount(volume, cold.ino) > 0,
+        ...(busy ? { pinnedUntil: now + SETTLE } : {}),
+      };
+    }
+  }
+
+  async #dropOwn(ino: number, bytes: number): Promise<number> {
+    const held = this.#hold(ino);
+    if (held.order === null) return 0;
+    const need = Math.ceil(bytes / this.#o.blockSize);
+    const resident = toRanges([...held.order]);
+    const ranges = selfEvict({ resident, readers: this.#o.readers(ino), busy: () => false, need, margin: 4 });
+    let freed = 0;
+    for (const { first, count } of ranges) {
+      freed += this.#forget(ino, first, count);
+      await Promise.all([
+        this.#o.host.task((task) => {
+          this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
+        }),
+        this.#o.index.dropBlocks(ino, first, count),
+      ]);
+    }
+    return freed;
+  }
+
+  async #touch(): Promise<void> {
+    const inos = this.#o.host.engine.drainTouched(this.#o.volume);
+    if (inos.length === 0) return;
+    const usedMs = this.#o.clock.wall();
+    await this.#o.index.touch(Array.from(inos, (ino) => ({ ino, usedMs })));
+  }
+
+  async #settleRecent(): Promise<void> {
+    // Blocks of an unclean stop that nobody has read since stay suspect; the others have been synced many times by now.
+    if (this.#unproven.size === 0) await this.#o.index.forgetRecent();
+  }
+
+  #loadUnproven(): void {
+    for (const { ino, idx, hash } of this.#o.index.recentBlocks()) {
+      const one = this.#unproven.get(ino) ?? { idx: [], hash: [] };
+      one.idx.push(idx);
+      one.hash.push(hash);
+      this.#unproven.set(ino, one);
+    }
+    if (this.#unproven.size > 0) {
+      this.#o.log.info('the last stop was not clean: recent blocks are verified before they are served', { files: this.#unproven.size });
+    }
+  }
+
+  async #guard(work: Promise<unknown>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      const known = DlfsError.from(error);
+      if (known.code !== 'interrupted') this.#o.log.error('the block store failed', { err: known });
+    }
+  }
+}
+
+function setBit(bitmap: Uint8Array, bit: number): void {
+  const byte = bit >> 3;
+  if (byte < bitmap.length) bitmap[byte] = (bitmap[byte] ?? 0) | (1 << (bit & 7));
+}
+
+function* bits(bitmap: Uint8Array): Generator<number> {
+  for (const [byte, value] of bitmap.entries()) {
+    for (let bit = 0; value >> bit !== 0; bit++) if (((value >> bit) & 1) === 1) yield byte * 8 + bit;
+  }
+}
+
+/** Disjoint ascending ranges of a set of blocks. */
+function toRanges(blocks: number[]): { first: number; count: number }[] {
+  const ranges: { first: number; count: number }[] = [];
+  for (const block of blocks.sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last?.first !== undefined && block === last.first + last.count) last.count += 1;
+    else ranges.push({ first: block, count: 1 });
+  }
+  return ranges;
+}

@@ -1,0 +1,507 @@
+/**
+ * The fetch scheduler: which blocks are fetched when, in which GETs, and what happens when one fails.
+ *
+ * Readers' demands and readahead's wishes are gathered for a batch of events, then planned object by object into runs (pure:
+ * policy/runs.ts). Runs wait in two queues, demand before readahead; the adaptive limit (pure: policy/concurrency.ts) says how
+ * many may be under way. A failed run is retried as policy/retry.ts decides; what cannot be had fails its waiters with one
+ * errno and one log line.
+ *
+ * Invariants:
+ * 1. A block is in at most one run at a time; however many readers wait for it, it is fetched once.
+ * 2. Demand never queues behind readahead; a waiting readahead run that somebody demands becomes demand.
+ * 3. Every demanded block ends resident, in memory, or failed: no waiter is forgotten. (The data plane's ioTimeout is the
+ *    backstop.)
+ * 4. A version that the origin no longer has is asked for once, then fails at once until it is listed anew.
+ */
+import type { Clock, Timer } from '../../base/clock.ts';
+import { DlfsError } from '../../base/errors.ts';
+import { errnoOf } from '../../base/errors/errno.ts';
+import type { Logger } from '../../base/log.ts';
+import { BLOCK_STATE } from '../../native/binding.ts';
+import type { NativeHost } from '../../native/host.ts';
+import type { Source } from '../../source/source.ts';
+import { retryAfterOf } from '../../source/source-failure.ts';
+import type { BlockStore } from '../blocks/store.ts';
+import type { NodeRow } from '../index/rows.ts';
+import { FetchConcurrency, type ConcurrencySnapshot, type FetchOutcome, type FetchTicket } from '../policy/concurrency.ts';
+import type { BlockRange } from '../policy/geometry.ts';
+import { decideRetry } from '../policy/retry.ts';
+import { planRuns, type FetchPriority, type Run } from '../policy/runs.ts';
+import type { RunEnd } from './run-end.ts';
+
+/** What the scheduler is made of. */
+export interface SchedulerOptions {
+  readonly host: NativeHost;
+  readonly volume: number;
+  readonly endpoint: number;
+  readonly source: Source;
+  readonly store: BlockStore;
+  readonly blockSize: number;
+  /** Bytes of block buffers in all; half of them may be in flight. */
+  readonly memory: number;
+  readonly ioTimeoutMs: number;
+  readonly node: (ino: number) => NodeRow | null;
+  /** Full key of a file. */
+  readonly keyOf: (ino: number) => string;
+  /** The origin has another version of this file, or none: its directory wants a fresh listing. */
+  readonly onChanged: (ino: number) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** Counters for stats. */
+export interface SchedulerStats {
+  readonly gets: number;
+  readonly bytes: number;
+  readonly failures: number;
+  readonly retries: number;
+  readonly demandRuns: number;
+  readonly readaheadRuns: number;
+  readonly queued: number;
+  readonly running: number;
+  readonly concurrency: ConcurrencySnapshot;
+}
+
+/** What is wanted of one object and not planned yet. */
+interface Wanted {
+  readonly demand: Set<number>;
+  readahead: BlockRange[];
+  maxRunBlocks: number;
+}
+
+interface QueuedRun extends BlockRange {
+  readonly ino: number;
+  priority: FetchPriority;
+}
+
+interface ActiveRun extends QueuedRun {
+  readonly run: number;
+  readonly ticket: FetchTicket;
+  readonly reserved: { bytes: number; files: number } | null;
+}
+
+/** Tries of a range that failed. */
+interface Attempt {
+  tries: number;
+  readonly since: number;
+}
+
+/** A request that makes no progress is given up after this long, in milliseconds; S3 answers within seconds or not at all. */
+const STALL_TIMEOUT = 20_000;
+const CONNECT_TIMEOUT = 10_000;
+/** Readahead runs that may wait for a place; older wishes are outdated. */
+const MAX_QUEUED_READAHEAD = 512;
+/** How many versions that are known to be gone are remembered. */
+const MAX_DEAD = 10_000;
+
+/** See the file's header. */
+export class FetchScheduler implements Disposable {
+  readonly #o: SchedulerOptions;
+  readonly #concurrency: FetchConcurrency;
+  readonly #wanted = new Map<number, Wanted>();
+  #demand: QueuedRun[] = [];
+  #readahead: QueuedRun[] = [];
+  readonly #active = new Map<number, ActiveRun>();
+  readonly #activeByIno = new Map<number, number>();
+  readonly #attempts = new Map<string, Attempt>();
+  readonly #dead = new Map<number, DlfsError>();
+  readonly #timers = new Set<Timer>();
+  #pumpTimer: Timer | null = null;
+  #waitingForSource = false;
+  #closed = false;
+  #gets = 0;
+  #bytes = 0;
+  #failures = 0;
+  #retries = 0;
+  #demandRuns = 0;
+  #readaheadRuns = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options;
+    const maxBytes = Math.max(options.blockSize * 2, Math.floor(options.memory / 2));
+    this.#concurrency = new FetchConcurrency({ maxBytes }, options.clock.monotonic());
+  }
+
+  /** Counters for stats. */
+  stats(): SchedulerStats {
+    return {
+      gets: this.#gets,
+      bytes: this.#bytes,
+      failures: this.#failures,
+      retries: this.#retries,
+      demandRuns: this.#demandRuns,
+      readaheadRuns: this.#readaheadRuns,
+      queued: this.#demand.length + this.#readahead.length,
+      running: this.#active.size,
+      concurrency: this.#concurrency.snapshot(),
+    };
+  }
+
+  /** Whether a run for this object is queued or under way. */
+  busy(ino: number): boolean {
+    return this.#activeByIno.has(ino) || this.#wanted.has(ino) || this.#demand.some((run) => run.ino === ino);
+  }
+
+  /** A reader waits for this block. Takes effect with `plan`. */
+  demand(ino: number, block: number): void {
+    const dead = this.#dead.get(ino);
+    if (dead !== undefined) {
+      this.#o.host.engine.failBlocks(this.#o.volume, ino, block, 1, errnoOf(dead.code));
+      return;
+    }
+    this.#want(ino).demand.add(block);
+  }
+
+  /** These blocks will be asked for soon, nearest first. Takes effect with `plan`. */
+  ahead(ino: number, ranges: readonly BlockRange[], maxRunBlocks: number): void {
+    if (ranges.length === 0 || this.#dead.has(ino)) return;
+    const wanted = this.#want(ino);
+    wanted.readahead.push(...ranges);
+    wanted.maxRunBlocks = Math.max(wanted.maxRunBlocks, maxRunBlocks);
+  }
+
+  /** Readahead runs of this object that have not started are no longer wanted. */
+  cancelAhead(ino: number): void {
+    this.#readahead = this.#readahead.filter((run) => run.ino !== ino);
+    const wanted = this.#wanted.get(ino);
+    if (wanted !== undefined) wanted.readahead = [];
+  }
+
+  /** Plans what was wanted since the last call and starts what may start. Called once a batch of events. */
+  plan(): void {
+    for (const [ino, wanted] of this.#wanted) this.#planObject(ino, wanted);
+    this.#wanted.clear();
+    this.#pump();
+  }
+
+  /** A directory was listed anew: what failed before may be asked for again. */
+  forgive(ino: number): void {
+    this.#dead.delete(ino);
+  }
+
+  /** A run has ended, well or not. */
+  ended(end: RunEnd): void {
+    const active = this.#active.get(end.run);
+    if (active === undefined) return;
+    this.#active.delete(end.run);
+    this.#countActive(active.ino, -1);
+    this.#bytes += end.received;
+    if (active.reserved !== null) this.#o.store.space.release(active.reserved);
+    const now = this.#o.clock.monotonic();
+    this.#concurrency.received(active.ticket, end.received, now);
+    const missing = { first: active.first + end.delivered, count: active.count - end.delivered };
+    if (end.outcome.kind === 'ok') {
+      this.#concurrency.finished(active.ticket, { kind: 'ok' }, now);
+      if (this.#attempts.size > 0) this.#attempts.delete(attemptKey(active));
+    } else if (end.outcome.kind === 'cancelled') {
+      this.#concurrency.finished(active.ticket, { kind: 'neutral' }, now);
+    } else {
+      const error = this.#errorOf(active.ino, end);
+      this.#concurrency.finished(active.ticket, outcomeOf(error), now);
+      this.#failed({ ...active, ...missing }, error);
+    }
+    this.#pump();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#pumpTimer?.[Symbol.dispose]();
+    for (const timer of this.#timers) timer[Symbol.dispose]();
+    for (const run of this.#active.keys()) this.#o.host.engine.cancel(run);
+  }
+
+  #want(ino: number): Wanted {
+    let wanted = this.#wanted.get(ino);
+    if (wanted === undefined) {
+      wanted = { demand: new Set(), readahead: [], maxRunBlocks: 1 };
+      this.#wanted.set(ino, wanted);
+    }
+    return wanted;
+  }
+
+  #planObject(ino: number, wanted: Wanted): void {
+    // Planned readahead that did not start yet is planned anew together with what came: a demanded block must not wait in it.
+    if (wanted.demand.size > 0 && this.#readahead.some((run) => run.ino === ino)) {
+      for (const run of this.#readahead) if (run.ino === ino) wanted.readahead.push(run);
+      this.#readahead = this.#readahead.filter((run) => run.ino !== ino);
+    }
+    const { blocks } = this.#o.store.geometryOf(ino);
+    const span = spanOf(wanted, blocks);
+    if (span === null) return;
+    const states = new Uint8Array(span.count);
+    this.#o.host.engine.states(this.#o.volume, ino, span.first, states);
+    const queued = new Set<number>();
+    for (const run of [...this.#demand, ...this.#readahead]) {
+      if (run.ino === ino) for (let b = run.first; b < run.first + run.count; b++) queued.add(b);
+    }
+    const stateOf = (block: number): number => states[block - span.first] ?? BLOCK_STATE.absent;
+    const runs = planRuns(
+      {
+        demand: wanted.demand,
+        readahead: wanted.readahead,
+        resident: (block) => stateOf(block) >= BLOCK_STATE.memory,
+        inFlight: (block) => stateOf(block) === BLOCK_STATE.receiving || queued.has(block),
+        blocks,
+      },
+      { blockSize: this.#o.blockSize, maxRunBlocks: wanted.maxRunBlocks },
+    );
+    for (const run of runs) this.#enqueue(ino, run);
+  }
+
+  #enqueue(ino: number, run: Run): void {
+    if (run.priority === 'demand') {
+      this.#demand.push({ ino, ...run });
+      return;
+    }
+    if (this.#readahead.length >= MAX_QUEUED_READAHEAD) this.#readahead.shift();
+    this.#readahead.push({ ino, ...run });
+  }
+
+  /** Starts queued runs while the limit allows. */
+  #pump(): void {
+    if (this.#closed || this.#waitingForSource) return;
+    while (this.#pumpQueue(this.#demand, 'demand')) {
+      // as many as are admitted
+    }
+    if (this.#demand.length > 0) return;
+    while (this.#pumpQueue(this.#readahead, 'readahead')) {
+      // as many as are admitted
+    }
+  }
+
+  /** @returns whether a run left the queue */
+  #pumpQueue(queue: QueuedRun[], priority: FetchPriority): boolean {
+    const next = queue[0];
+    if (next === undefined || this.#waitingForSource) return false;
+    const { length } = this.#o.store.geometryOf(next.ino).bytesOfRange(next);
+    const now = this.#o.clock.monotonic();
+    const admission = this.#concurrency.admit({ bytes: length, priority }, now);
+    if (admission.ticket === null) {
+      if (admission.until !== null) this.#pumpAt(admission.until - now);
+      return false;
+    }
+    queue.shift();
+    this.#countActive(next.ino, 1);
+    void this.#start(next, admission.ticket);
+    return true;
+  }
+
+  async #start(run: QueuedRun, ticket: FetchTicket): Promise<void> {
+    const release = (): void => {
+      this.#countActive(run.ino, -1);
+      this.#concurrency.finished(ticket, { kind: 'neutral' }, this.#o.clock.monotonic());
+    };
+    try {
+      const need = this.#o.store.needOf(run.ino, run.first, run.count);
+      const store = await this.#o.store.space.admit(run.ino, need);
+      if (this.#closed) return;
+      if (!store && run.priority === 'readahead') {
+        release(); // without a cache there is nowhere to read ahead to
+        return;
+      }
+      this.#submit(run, ticket, store ? need : null);
+    } catch (error) {
+      release();
+      this.#failed(run, DlfsError.from(error));
+    }
+  }
+
+  #submit(run: QueuedRun, ticket: FetchTicket, reserved: ActiveRun['reserved']): void {
+    const { host, source, volume, store } = this.#o;
+    const giveBack = (): void => {
+      if (reserved !== null) store.space.release(reserved);
+    };
+    const node = this.#o.node(run.ino);
+    if (node === null) {
+      giveBack();
+      throw new DlfsError('gone', 'the file is no longer in the listing');
+    }
+    if (node.archived) {
+      giveBack();
+      const message = 'the object is in an archive storage class: restore it at the origin first';
+      throw new DlfsError('archived', message, { key: this.#o.keyOf(run.ino) });
+    }
+    const { offset, length } = store.geometryOf(run.ino).bytesOfRange(run);
+    const number = host.nextNumber();
+    let started: boolean;
+    try {
+      const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length);
+      started = host.engine.fetch(volume, {
+        run: number,
+        endpoint: this.#o.endpoint,
+        ino: run.ino,
+        first: run.first,
+        count: run.count,
+        etag: node.etag,
+        demand: run.priority === 'demand',
+        store: reserved !== null,
+        head,
+        offset,
+        length,
+        connectTimeoutMs: CONNECT_TIMEOUT,
+        stallTimeoutMs: STALL_TIMEOUT,
+        deadlineMs: 0,
+      });
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    if (!started) {
+      // The data plane has let go of the file, or the blocks came meanwhile: waiters ask again by themselves.
+      giveBack();
+      this.#countActive(run.ino, -1);
+      this.#concurrency.finished(ticket, { kind: 'neutral' }, this.#o.clock.monotonic());
+      this.#rewant(run);
+      return;
+    }
+    this.#gets += 1;
+    if (run.priority === 'demand') this.#demandRuns += 1;
+    else this.#readaheadRuns += 1;
+    this.#active.set(number, { ...run, run: number, ticket, reserved });
+  }
+
+  #failed(range: QueuedRun, error: DlfsError): void {
+    if (this.#closed) return;
+    this.#failures += 1;
+    const waited = this.#waited(range);
+    const now = this.#o.clock.monotonic();
+    const key = attemptKey(range);
+    const attempt = this.#attempts.get(key) ?? { tries: 0, since: now };
+    attempt.tries += 1;
+    const decision = decideRetry(
+      { code: error.code, retryable: error.retryable, retryAfter: retryAfterOf(error) },
+      {
+        tries: attempt.tries,
+        elapsed: now - attempt.since,
+        deadline: this.#o.ioTimeoutMs,
+        priority: waited.length > 0 ? 'demand' : 'readahead',
+      },
+      this.#o.random,
+    );
+    if (error.code === 'unauthenticated' && error.retryable) this.#renew();
+    if (decision.action === 'never') {
+      this.#attempts.delete(key);
+      this.#giveUp(range, error, waited.length > 0);
+      return;
+    }
+    this.#retries += 1;
+    this.#attempts.set(key, attempt);
+    this.#o.log.debug('a fetch failed and will be tried again', { ...describeRange(range), tries: attempt.tries, err: error });
+    const delay = decision.action === 'now' ? 0 : decision.delay;
+    const timer = this.#o.clock
+      .startTimer(delay, () => {
+        this.#timers.delete(timer);
+        this.#rewant(range);
+      })
+      .unref();
+    this.#timers.add(timer);
+  }
+
+  /** Blocks of a failed range that readers wait for. */
+  #waited(range: QueuedRun): number[] {
+    const states = new Uint8Array(range.count);
+    this.#o.host.engine.states(this.#o.volume, range.ino, range.first, states);
+    const blocks: number[] = [];
+    for (const [i, state] of states.entries()) if (state === BLOCK_STATE.wanted) blocks.push(range.first + i);
+    return blocks;
+  }
+
+  /** Asks again for what of the range is still waited for; readahead that failed is left to the next demand. */
+  #rewant(range: QueuedRun): void {
+    if (this.#closed) return;
+    for (const block of this.#waited(range)) this.demand(range.ino, block);
+    this.plan();
+  }
+
+  #giveUp(range: QueuedRun, error: DlfsError, waited: boolean): void {
+    const { host, volume } = this.#o;
+    host.engine.failBlocks(volume, range.ino, range.first, range.count, errnoOf(error.code));
+    const final = error.code === 'gone' || error.code === 'changed-at-origin' || error.code === 'archived';
+    if (final && !this.#dead.has(range.ino)) {
+      if (this.#dead.size >= MAX_DEAD) this.#dead.delete(this.#dead.keys().next().value ?? 0);
+      this.#dead.set(range.ino, error);
+      this.#sayGivenUp(range, error);
+      if (error.code !== 'archived') this.#o.onChanged(range.ino);
+    } else if (waited && !final) {
+      this.#sayGivenUp(range, error);
+    }
+  }
+
+  #sayGivenUp(range: QueuedRun, error: DlfsError): void {
+    this.#o.log.error(`cannot read ${this.#o.keyOf(range.ino)}: ${error.message}`, { code: error.code, ...describeRange(range) });
+  }
+
+  #renew(): void {
+    if (this.#waitingForSource) return;
+    this.#waitingForSource = true;
+    void this.#o.source
+      .ready()
+      .catch((error: unknown) => {
+        this.#o.log.warn('the source is not ready', { err: error });
+      })
+      .finally(() => {
+        this.#waitingForSource = false;
+        this.#pump();
+      });
+  }
+
+  #errorOf(ino: number, end: RunEnd): DlfsError {
+    const key = this.#o.keyOf(ino);
+    const { outcome } = end;
+    if (outcome.kind === 'changed') {
+      return new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', { key });
+    }
+    if (outcome.kind === 'reply') return this.#o.source.failure(key, outcome.reply);
+    if (outcome.kind === 'transport') return this.#o.source.transportFailure(key, outcome.how, outcome.text);
+    return new DlfsError('internal', `a run ended as ${outcome.kind}`, { key });
+  }
+
+  #pumpAt(delay: number): void {
+    if (this.#pumpTimer !== null) return;
+    this.#pumpTimer = this.#o.clock
+      .startTimer(Math.max(1, delay), () => {
+        this.#pumpTimer = null;
+        this.#pump();
+      })
+      .unref();
+  }
+
+  #countActive(ino: number, by: number): void {
+    const count = (this.#activeByIno.get(ino) ?? 0) + by;
+    if (count > 0) this.#activeByIno.set(ino, count);
+    else this.#activeByIno.delete(ino);
+  }
+}
+
+function attemptKey(range: QueuedRun): string {
+  return `${range.ino}:${range.first}`;
+}
+
+function describeRange(range: QueuedRun): { ino: number; first: number; count: number } {
+  return { ino: range.ino, first: range.first, count: range.count };
+}
+
+function outcomeOf(error: DlfsError): FetchOutcome {
+  if (error.code === 'throttled') return { kind: 'throttled', retryAfter: retryAfterOf(error) };
+  if (error.code === 'timeout' || error.code === 'endpoint-unreachable') return { kind: 'lost' };
+  return { kind: 'neutral' };
+}
+
+/** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
+function spanOf(wanted: Wanted, blocks: number): BlockRange | null {
+  let first = Infinity;
+  let end = 0;
+  for (const block of wanted.demand) {
+    first = Math.min(first, block);
+    end = Math.max(end, block + 1);
+  }
+  for (const range of wanted.readahead) {
+    if (range.count === 0) continue;
+    first = Math.min(first, range.first);
+    end = Math.max(end, range.first + range.count);
+  }
+  first = Math.max(0, first - 1);
+  end = Math.min(blocks, end + 1);
+  return first < end ? { first, count: end - first } : null;
+}

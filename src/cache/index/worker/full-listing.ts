@@ -1,0 +1,200 @@
+/**
+ * The listing of the whole source, in shards that run side by side.
+ *
+ * A shard is one directory listed with a delimiter (its subdirectories become shards of their own), or a subtree listed flat.
+ * Everything that others can see already is changed at a number far ahead and appears at once with `finish`; directories that
+ * nobody has listed yet fill visibly and count as listed as each closes.
+ *
+ * Invariants:
+ * 1. Each directory is covered by exactly one shard: a shard begins only at the root or at a directory that a delimited shard
+ *    has told, once; `finish` refuses while one is missing.
+ * 2. What was staged is switched to by one transaction, or undone (staging.ts): by `abort`, after a failure, or at the next
+ *    listing after a crash.
+ * 3. Beyond the limit of keys the listing stops and changes nothing that was visible.
+ */
+import { DlfsError } from '../../../base/errors.ts';
+import type { ListPage } from '../../../dataset/listing.ts';
+import { LevelWalk, SubtreeWalk, type TreeWalk, type WalkStep } from '../../../dataset/snapshot/tree-walk.ts';
+import type { OutcomeResult, PageResult } from '../protocol.ts';
+import { ROOT_INO } from '../rows.ts';
+import { ChangeLog } from './change-log.ts';
+import { directoryOfKey } from './directory-key.ts';
+import type { ListingParts } from './directory-listing.ts';
+import { DirectoryMerge } from './directory-merge.ts';
+import type { ListingContext } from './listing-context.ts';
+import { Placement } from './placement.ts';
+import { switchTo, undo } from './staging.ts';
+
+/** How a shard lists. */
+export type ShardKind = 'level' | 'subtree';
+
+/** See the file's header. */
+export class FullListing {
+  readonly #parts: ListingParts;
+  readonly #limit: number;
+  readonly #context: ListingContext;
+  readonly #seq: number;
+  readonly #log = new ChangeLog();
+  readonly #listedByOthers = new Set<number>();
+  /** Keys of directories that still need a shard, relative to the mounted prefix. */
+  readonly #uncovered = new Set<string>(['']);
+  readonly #shards = new Set<Shard>();
+  #keys = 0;
+  #stopped: 'list-limit' | null = null;
+  #ended = false;
+
+  /**
+   * Nothing is staged or being undone when it begins.
+   * @param limit the most keys
+   */
+  constructor(parts: ListingParts, limit: number) {
+    const { store } = parts;
+    if (store.stagings.size > 0) throw new DlfsError('internal', 'two listings of the whole source at a time');
+    this.#parts = parts;
+    this.#limit = limit;
+    const observer = { mark: store.nextIno - 1, since: store.cur, staged: store.beginStaging(), log: this.#log };
+    this.#seq = observer.staged;
+    const placement = new Placement(store, parts.nodes, observer);
+    this.#context = { ...parts, observer, placement, listedByOthers: this.#listedByOthers };
+  }
+
+  /** Another listing has begun to list a directory. */
+  noteOther(ino: number): void {
+    this.#listedByOthers.add(ino);
+  }
+
+  /**
+   * Begins a shard.
+   * @param key the directory, relative to the mounted prefix: empty, or ending with a slash
+   * @throws DlfsError `internal` where the directory is covered already or was never told
+   */
+  shard(kind: ShardKind, key: string): Shard {
+    if (!this.#uncovered.delete(key)) throw new DlfsError('internal', 'a shard that does not fit into its listing', { key });
+    const shard = new Shard({
+      context: this.#context,
+      kind,
+      key,
+      found: (child) => this.#uncovered.add(child),
+      done: () => this.#shards.delete(shard),
+      count: () => {
+        this.#keys += 1;
+        if (this.#keys > this.#limit) this.#stopped = 'list-limit';
+        return this.#stopped;
+      },
+      log: this.#log,
+    });
+    this.#shards.add(shard);
+    return shard;
+  }
+
+  /** Switches to what was listed; after a stop, takes it back. */
+  *finish(): Generator<void, OutcomeResult, undefined> {
+    if (this.#stopped !== null) {
+      yield* this.abort();
+      return { stopped: this.#stopped, added: 0, changed: 0, removed: 0, overflow: false, changes: [], more: false };
+    }
+    const missing = [...this.#uncovered, ...[...this.#shards].map((shard) => shard.key)][0];
+    if (missing !== undefined) throw new DlfsError('internal', 'the listing of the source ended before all of it was listed', { key: missing });
+    switchTo(this.#parts, this.#seq);
+    this.#ended = true;
+    const { added, changed, removed, overflow } = this.#log;
+    return { stopped: null, added, changed, removed, overflow, ...this.#log.take() };
+  }
+
+  /** Takes back what was staged. */
+  *abort(): Generator<void, void, undefined> {
+    if (this.#ended) return;
+    this.#ended = true;
+    yield* undo(this.#parts, this.#seq);
+  }
+
+  /** Hands out further changes, after `finish`. */
+  takeChanges(): { changes: OutcomeResult['changes']; more: boolean } {
+    return this.#log.take();
+  }
+}
+
+interface ShardOptions {
+  readonly context: ListingContext;
+  readonly kind: ShardKind;
+  readonly key: string;
+  /** A directory was told that needs a shard. */
+  readonly found: (key: string) => void;
+  readonly done: () => void;
+  /** Counts a key; tells whether the listing has stopped. */
+  readonly count: () => 'list-limit' | null;
+  readonly log: ChangeLog;
+}
+
+/** One part of a full listing. */
+export class Shard {
+  /** The directory, relative to the mounted prefix. */
+  readonly key: string;
+  readonly #options: ShardOptions;
+  readonly #walk: TreeWalk;
+  /** Open directories, the shard's own first; null: gone meanwhile, with everything below. */
+  readonly #open: (DirectoryMerge | null)[];
+  #stopped: 'list-limit' | null = null;
+
+  constructor(options: ShardOptions) {
+    const { context, kind, key } = options;
+    const prefix = context.store.prefix + key;
+    const baseBytes = Buffer.byteLength(key);
+    this.key = key;
+    this.#options = options;
+    this.#walk = kind === 'level' ? new LevelWalk(prefix, baseBytes) : new SubtreeWalk(prefix, baseBytes);
+    const base = directoryOfKey(context.nodes, key, (ino) => context.placement.view(ino) !== null);
+    // Rows of a directory that a delimited shard has just inserted may be there already: fresh is for this shard's own.
+    this.#open = [base === null ? null : new DirectoryMerge(context, base, { fresh: false, defer: false })];
+    if (key === '' && base !== ROOT_INO) throw new DlfsError('corrupt', 'the cache index has lost its root');
+  }
+
+  /** Takes a page. */
+  *page(page: ListPage): Generator<void, PageResult, undefined> {
+    const descend: string[] = [];
+    if (page.undecodable > 0) this.#open[0]?.skip('undecodable', '', page.undecodable);
+    for (const step of this.#walk.steps(page)) {
+      if (step.kind !== 'leave') this.#stopped ??= this.#options.count();
+      if (this.#stopped !== null) return this.#result([]);
+      if (step.kind === 'directory' && this.#open[0] !== null) descend.push(this.key + step.name);
+      yield* this.#take(step);
+    }
+    yield* this.#top()?.flush() ?? [];
+    if (page.last) yield* this.#end();
+    const refused = new Set(this.#open[0]?.takeRefused().map((name) => this.key + name));
+    const told = refused.size === 0 ? descend : descend.filter((key) => !refused.has(key));
+    for (const key of told) this.#options.found(key);
+    if (page.last) this.#options.done();
+    return this.#result(told);
+  }
+
+  *#end(): Generator<void, void, undefined> {
+    for (const step of this.#walk.end()) yield* this.#take(step);
+    yield* this.#open[0]?.close() ?? [];
+  }
+
+  *#take(step: WalkStep): Generator<void, void, undefined> {
+    const top = this.#top();
+    if (step.kind === 'enter') {
+      const child = top === null ? null : yield* top.child(step.name);
+      this.#open.push(child === null ? null : new DirectoryMerge(this.#options.context, child.ino, { fresh: child.fresh, defer: false }));
+    } else if (step.kind === 'leave') {
+      this.#open.pop();
+      yield* top?.close() ?? [];
+    } else if (step.kind === 'directory') {
+      top?.directory(step.name);
+    } else if (step.kind === 'file') {
+      top?.file(step.name, step.object);
+    } else {
+      top?.skip(step.reason, step.key);
+    }
+  }
+
+  #top(): DirectoryMerge | null {
+    return this.#open.at(-1) ?? null;
+  }
+
+  #result(descend: readonly string[]): PageResult {
+    return { changes: [], more: false, descend, stopped: this.#stopped };
+  }
+}

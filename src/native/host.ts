@@ -1,0 +1,121 @@
+/**
+ * The engine as the rest of the control plane uses it: events by whom they concern, tasks as promises.
+ *
+ * One host a process. Volumes and sessions register a handler under their number; events of one wake-up are handed out in
+ * order, then every batch listener is called once, so that decisions are made for a whole batch instead of for each event.
+ *
+ * Invariants:
+ * 1. A handler that throws does not stop the batch: the error is logged, the event counts as handled.
+ * 2. A task's promise settles exactly once; those that wait when the host is disposed are rejected.
+ * 3. Work per turn is bounded by what one wake-up brought; the loop gets its turn between wake-ups.
+ */
+import { DlfsError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Engine, EngineOptions, NativeBinding } from './binding.ts';
+import { EVENT, EventDrain, type NativeEvent } from './events.ts';
+
+/** How a task ended. */
+export interface TaskResult {
+  /** 0 or a Linux error number. */
+  readonly errno: number;
+  /** As the task defines it. */
+  readonly value: number;
+}
+
+/** Owns the engine; see the file's header. */
+export class NativeHost implements AsyncDisposable {
+  readonly binding: NativeBinding;
+  readonly engine: Engine;
+  readonly #log: Logger;
+  readonly #drain: EventDrain;
+  readonly #handlers = new Map<number, (event: NativeEvent) => void>();
+  readonly #batchEnd = new Set<() => void>();
+  readonly #tasks = new Map<number, { resolve: (result: TaskResult) => void; reject: (error: Error) => void }>();
+  #nextNumber = 1;
+  #closed = false;
+
+  /**
+   * @param binding the loaded addon
+   * @param options threads and memory
+   * @param log for handlers that throw
+   */
+  constructor(binding: NativeBinding, options: EngineOptions, log: Logger) {
+    this.binding = binding;
+    this.#log = log;
+    this.engine = new binding.Engine(options, () => {
+      this.#wake();
+    });
+    this.#drain = new EventDrain(this.engine);
+  }
+
+  /** Hands events of a volume or session to `handle` until disposed. */
+  on(origin: number, handle: (event: NativeEvent) => void): Disposable {
+    this.#handlers.set(origin, handle);
+    return { [Symbol.dispose]: () => void this.#handlers.delete(origin) };
+  }
+
+  /** Calls `listener` after each batch of events until disposed. */
+  onBatchEnd(listener: () => void): Disposable {
+    this.#batchEnd.add(listener);
+    return { [Symbol.dispose]: () => void this.#batchEnd.delete(listener) };
+  }
+
+  /** A number for a run: never used before in this process. */
+  nextNumber(): number {
+    return this.#nextNumber++;
+  }
+
+  /**
+   * Starts a task of the engine.
+   * @param start is given the task's number
+   * @returns how it ended
+   * @throws DlfsError `interrupted` when the host is disposed first
+   */
+  task(start: (task: number) => void): Promise<TaskResult> {
+    const task = this.nextNumber();
+    return new Promise<TaskResult>((resolve, reject) => {
+      if (this.#closed) {
+        reject(new DlfsError('interrupted', 'the data plane is shut down'));
+        return;
+      }
+      this.#tasks.set(task, { resolve, reject });
+      start(task);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.engine.close();
+    for (const waiting of this.#tasks.values()) waiting.reject(new DlfsError('interrupted', 'the data plane is shut down'));
+    this.#tasks.clear();
+  }
+
+  #wake(): void {
+    if (this.#closed) return;
+    const count = this.#drain.drain((event) => {
+      this.#handle(event);
+    });
+    if (count === 0) return;
+    for (const listener of this.#batchEnd) this.#guard(listener);
+  }
+
+  #handle(event: NativeEvent): void {
+    if (event.type === EVENT.taskDone) {
+      const waiting = this.#tasks.get(event.a);
+      this.#tasks.delete(event.a);
+      waiting?.resolve({ errno: event.b, value: event.c });
+      return;
+    }
+    const handler = this.#handlers.get(event.origin);
+    if (handler !== undefined) this.#guard(() => handler(event));
+  }
+
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#log.error('an event handler failed', { err: error });
+    }
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Runs the SDK's own credential chain: profile, environment, SSO, web identity, credential_process, container, instance.
+ *
+ * Each run is a new chain that ignores the SDK's cache of configuration files, so that keys replaced in ~/.aws are found. Its
+ * requests (STS, SSO) go through the carrier: the same proxies, trust and limits as the listings.
+ *
+ * Invariants:
+ * 1. Every failure is a DlfsError `unauthenticated` that says where keys were looked for, or `timeout`.
+ * 2. What a credential_process printed, or how it was called, never reaches a message: either may hold the secret.
+ */
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { defaultProvider, type DefaultProviderInit } from '@aws-sdk/credential-provider-node';
+import type { Clock } from '../../base/clock.ts';
+import { DlfsError } from '../../base/errors.ts';
+import type { HttpCarrier } from './http-carrier.ts';
+import type { HeldCredentials } from './messages.ts';
+import type { Environment } from './proxy.ts';
+
+/** What the chain says when no link of it had anything. */
+const NOTHING_FOUND =
+  /could not load credentials from any providers|metadata service access disabled|could not be loaded from|ECONNREFUSED|EHOSTUNREACH|TimeoutError/i;
+
+/** What a run needs. */
+export interface SdkCredentialsOptions {
+  readonly profile: string | null;
+  readonly region: string;
+  readonly carrier: HttpCarrier;
+  readonly environment: Environment;
+  readonly clock: Pick<Clock, 'startTimer'>;
+  /** Milliseconds: a credential_process may hang. */
+  readonly deadlineMs: number;
+  /** Takes the SDK's own warnings. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Where keys come from, for messages.
+ * @returns for example `profile x`
+ */
+export function keysFrom(profile: string | null, environment: Environment): string {
+  const named = profile ?? environment['AWS_PROFILE'] ?? '';
+  if (named !== '') return `profile ${named}`;
+  return (environment['AWS_ACCESS_KEY_ID'] ?? '') === ''
+    ? 'the default profile or the instance'
+    : 'the environment (AWS_ACCESS_KEY_ID)';
+}
+
+/**
+ * Runs the chain once.
+ * @throws DlfsError as the file's header says
+ */
+export async function loadCredentials(options: SdkCredentialsOptions): Promise<HeldCredentials> {
+  const { clock, deadlineMs, environment, profile } = options;
+  const where = keysFrom(profile, environment);
+  const { promise, resolve, reject } = Promise.withResolvers<AwsCredentialIdentity>();
+  using _late = clock.startTimer(deadlineMs, () => {
+    reject(new DlfsError('timeout', `nothing within ${Math.round(deadlineMs / 1000)} s`));
+  });
+  defaultProvider(chainInit(options))().then(resolve, reject);
+  try {
+    const found = await promise;
+    return {
+      accessKeyId: found.accessKeyId,
+      secretAccessKey: found.secretAccessKey,
+      sessionToken: found.sessionToken ?? null,
+      expiresMs: found.expiration?.getTime() ?? null,
+    };
+  } catch (thrown) {
+    throw explained(thrown, where);
+  }
+}
+
+/** What the chain gives. */
+type AwsCredentialIdentity = Awaited<ReturnType<ReturnType<typeof defaultProvider>>>;
+
+function chainInit(options: SdkCredentialsOptions): DefaultProviderInit {
+  const requestHandler = options.carrier as unknown as NonNullable<S3ClientConfig['requestHandler']>;
+  const quiet = (): void => undefined;
+  const logger = {
+    debug: quiet,
+    info: quiet,
+    trace: quiet,
+    error: quiet,
+    warn: (...words: unknown[]) => options.warn(words.map(String).join(' ')),
+  };
+  const profile = options.profile === null ? {} : { profile: options.profile };
+  const init = {
+    ...profile,
+    ignoreCache: true,
+    logger,
+    parentClientConfig: { ...profile, region: options.region, requestHandler, logger },
+  };
+  return init;
+}
+
+function explained(thrown: unknown, where: string): DlfsError {
+  if (thrown instanceof DlfsError) {
+    const code = thrown.code === 'timeout' ? 'timeout' : 'unauthenticated';
+    return new DlfsError(code, `no keys from ${where}: ${thrown.message}`, { retryable: thrown.retryable });
+  }
+  const said = thrown instanceof Error ? (thrown.message.split('\n', 1)[0] ?? '') : '';
+  // Invariant 2: Node's message repeats the command line and what it wrote.
+  if (/command failed/i.test(said)) return unauthenticated(`the credential_process of ${where} failed: run it by hand`);
+  if (/json|unexpected token/i.test(said))
+    return unauthenticated(`the credential_process of ${where} printed no valid answer: run it by hand`);
+  if (NOTHING_FOUND.test(said)) {
+    return unauthenticated(
+      `no keys were found (${where}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, use --profile, or --anonymous for a public bucket`,
+    );
+  }
+  return unauthenticated(`no keys from ${where}: ${said.slice(0, 200)}`);
+}
+
+/** Without its cause: Node's errors of a process carry its output (invariant 2). */
+function unauthenticated(message: string): DlfsError {
+  return new DlfsError('unauthenticated', message);
+}
