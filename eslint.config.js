@@ -36,6 +36,7 @@ export default defineConfig(
       ],
       // Numbers and booleans read well in a template; objects and null do not.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-plus-operands': ['error', { allowNumberAndString: true }],
       // `() => voidCall()` is the shape of every callback here.
       '@typescript-eslint/no-confusing-void-expression': [
         'error',
@@ -57,13 +58,6 @@ export default defineConfig(
       '@typescript-eslint/consistent-indexed-object-style': 'off',
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: "CallExpression[callee.object.name='Promise'][callee.property.name='race']",
-          message: 'Promise.race leaks the loser; use an AbortSignal.',
-        },
-      ],
       eqeqeq: 'error',
       'no-console': 'error',
     },
@@ -84,6 +78,7 @@ export default defineConfig(
       ],
       'no-restricted-properties': [
         'error',
+        { object: 'Promise', property: 'race', message: 'It keeps the loser alive; use an AbortSignal.' },
         { object: 'Date', property: 'now', message: 'Take a Clock (src/base/clock.ts).' },
         { object: 'performance', property: 'now', message: 'Take a Clock (src/base/clock.ts).' },
         { object: 'Math', property: 'random', message: 'Take a source of randomness as a parameter.' },

@@ -26,16 +26,18 @@ class Fetch {
  public:
   // What the sink does; set before submit().
   bool accepts = true;
-  std::size_t window_size = 1 << 20;   // the largest window that it offers
-  std::function<void()> on_finish;     // called last, on the fetch thread
+  std::size_t window_size = 1 << 20;  // the largest window that it offers
+  std::function<void()> on_finish;    // called last, on the fetch thread
 
-  // How many bytes the sink may take before it has no window; default: no limit. Any thread; call Fetcher::resume() after.
+  // How many bytes the sink may take before it has no window; default: no limit. Any thread; call Fetcher::resume()
+  // after.
   void allow(std::size_t bytes) { allowed_.store(bytes); }
 
   // Blocks until finish().
   http::FetchResult& wait() {
     std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, kPatience, [this] { return finishes_ > 0; })) throw std::runtime_error("the request did not finish");
+    if (!changed_.wait_for(lock, kPatience, [this] { return finishes_ > 0; }))
+      throw std::runtime_error("the request did not finish");
     return result_;
   }
   // Blocks until the sink has told that it has no window.
@@ -46,7 +48,8 @@ class Fetch {
   // Blocks until this many bytes have come.
   void wait_for_bytes(std::size_t n) {
     std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, kPatience, [&] { return body_.size() >= n; })) throw std::runtime_error("the bytes did not come");
+    if (!changed_.wait_for(lock, kPatience, [&] { return body_.size() >= n; }))
+      throw std::runtime_error("the bytes did not come");
   }
   bool finished() {
     const std::lock_guard lock(mutex_);
@@ -67,7 +70,8 @@ class Fetch {
     bool accept(const http::ResponseHead&) override { return fetch_->accepts; }
     std::span<std::byte> window() override {
       const std::size_t taken = fetch_->taken_;
-      const std::size_t size = std::min(fetch_->window_size, fetch_->allowed_.load() - std::min(fetch_->allowed_.load(), taken));
+      const std::size_t size =
+          std::min(fetch_->window_size, fetch_->allowed_.load() - std::min(fetch_->allowed_.load(), taken));
       if (size == 0) {
         const std::lock_guard lock(fetch_->mutex_);
         fetch_->starved_ = true;
@@ -118,11 +122,13 @@ inline http::EndpointConfig to(std::initializer_list<std::uint16_t> ports) {
 inline http::EndpointConfig to(const Server& server) { return to({server.port()}); }
 
 // A request for `length` bytes at `offset`; the head is what a script expects to read.
-inline http::FetchRequest get(std::uint64_t id, std::uint32_t endpoint, const std::shared_ptr<Fetch>& fetch, std::uint64_t offset, std::uint64_t length) {
+inline http::FetchRequest get(std::uint64_t id, std::uint32_t endpoint, const std::shared_ptr<Fetch>& fetch,
+                              std::uint64_t offset, std::uint64_t length) {
   http::FetchRequest request;
   request.id = id;
   request.endpoint = endpoint;
-  request.head = "GET /object HTTP/1.1\r\nHost: origin\r\nRange: bytes=" + std::to_string(offset) + "-" + std::to_string(offset + length - 1) + "\r\n\r\n";
+  request.head = "GET /object HTTP/1.1\r\nHost: origin\r\nRange: bytes=" + std::to_string(offset) + "-" +
+                 std::to_string(offset + length - 1) + "\r\n\r\n";
   request.expect_offset = offset;
   request.expect_length = length;
   request.sink = std::make_unique<Fetch::Sink>(fetch);
@@ -131,8 +137,9 @@ inline http::FetchRequest get(std::uint64_t id, std::uint32_t endpoint, const st
 
 // A right answer to get(), without its body.
 inline std::string partial(std::uint64_t offset, std::uint64_t length, const std::string& more = "") {
-  return "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes " + std::to_string(offset) + "-" + std::to_string(offset + length - 1) + "/100000000\r\nContent-Length: " +
-         std::to_string(length) + "\r\n" + more + "\r\n";
+  return "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes " + std::to_string(offset) + "-" +
+         std::to_string(offset + length - 1) + "/100000000\r\nContent-Length: " + std::to_string(length) + "\r\n" +
+         more + "\r\n";
 }
 
 // Waits, without a limit of its own on speed, for what has no event to wait for, such as a counter.

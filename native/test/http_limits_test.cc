@@ -25,7 +25,8 @@ void serve_half(Peer& peer) {
 }
 void stay_silent(Peer& peer) { peer.wait_for_close(); }
 
-FetchRequest limited(std::uint64_t id, std::uint32_t endpoint, const std::shared_ptr<Fetch>& fetch, milliseconds connect, milliseconds stall, milliseconds deadline) {
+FetchRequest limited(std::uint64_t id, std::uint32_t endpoint, const std::shared_ptr<Fetch>& fetch,
+                     milliseconds connect, milliseconds stall, milliseconds deadline) {
   FetchRequest request = get(id, endpoint, fetch, 0, kSize);
   request.connect_timeout = connect;
   request.stall_timeout = stall;
@@ -143,7 +144,8 @@ void test_addresses(Suite& suite) {
     const Server server(serve);
     Fetcher fetcher({.threads = 1});
     const auto fetch = make_fetch();
-    fetcher.submit(limited(1, fetcher.add_endpoint(to({hole.port(), server.port()})), fetch, milliseconds(1000), kLong, kLong));
+    fetcher.submit(
+        limited(1, fetcher.add_endpoint(to({hole.port(), server.port()})), fetch, milliseconds(1000), kLong, kLong));
     CHECK_EQ(fetch->wait().text, "");
     CHECK(fetch->wait().timings.connect >= milliseconds(500));
   });
@@ -192,7 +194,9 @@ void test_addresses(Suite& suite) {
     CHECK(refused([&] { fetcher.add_endpoint({}); }));
     CHECK(refused([&] { fetcher.add_endpoint({.addresses = {{"localhost", 80}}, .tls = nullptr, .tunnel = {}}); }));
     CHECK(refused([&] { fetcher.add_endpoint({.addresses = {{"127.0.0.1", 0}}, .tls = nullptr, .tunnel = {}}); }));
-    CHECK(refused([&] { fetcher.add_endpoint({.addresses = {{"::1", 1}}, .tls = nullptr, .tunnel = ProxyTunnel{"a:1\r\nX: y", ""}}); }));
+    CHECK(refused([&] {
+      fetcher.add_endpoint({.addresses = {{"::1", 1}}, .tls = nullptr, .tunnel = ProxyTunnel{"a:1\r\nX: y", ""}});
+    }));
     CHECK(refused([&] { fetcher.update_addresses(99, {{"::1", 1}}); }));
     const std::uint32_t endpoint = fetcher.add_endpoint(to({1}));
     const auto fetch = make_fetch();
@@ -257,8 +261,8 @@ void test_back_pressure(Suite& suite) {
     Fetcher fetcher({.threads = 1});
     const auto fetch = make_fetch();
     fetch->allow(1);
-    fetcher.submit(limited(1, fetcher.add_endpoint(to(server)), fetch, kLong, milliseconds(1), kShort));
-    CHECK_EQ(fetch->wait().text, "not complete within 250 ms, 1 of 1000 bytes received");
+    fetcher.submit(limited(1, fetcher.add_endpoint(to(server)), fetch, kLong, kShort, 3 * kShort));
+    CHECK_EQ(fetch->wait().text, "not complete within 750 ms, 1 of 1000 bytes received");
   });
   suite.test("a stall counts again after back-pressure has ended", [] {
     const Server server(serve_half);
@@ -294,10 +298,22 @@ const std::vector<State>& states() {
   static const std::vector<State> all = {
       {"connecting", nullptr, kSize, 0},
       {"waiting for the head", stay_silent, kSize, 0},
-      {"in the head", [](Peer& peer) { peer.read_head(); peer.send("HTTP/1.1 2"); peer.wait_for_close(); }, kSize, 0},
+      {"in the head",
+       [](Peer& peer) {
+         peer.read_head();
+         peer.send("HTTP/1.1 2");
+         peer.wait_for_close();
+       },
+       kSize, 0},
       {"in the body", serve_half, kSize, kSize / 2},
       {"in back-pressure", serve, 10, 10},
-      {"in an error body", [](Peer& peer) { peer.read_head(); peer.send("HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nabc"); peer.wait_for_close(); }, kSize, 0},
+      {"in an error body",
+       [](Peer& peer) {
+         peer.read_head();
+         peer.send("HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nabc");
+         peer.wait_for_close();
+       },
+       kSize, 0},
   };
   return all;
 }

@@ -137,7 +137,8 @@ void test_parser(Suite& suite) {
   suite.test("a head that comes byte by byte gives the same", [] {
     ResponseParser parser;
     ResponseHead got;
-    for (std::size_t n = 0; n < kGolden.size(); ++n) CHECK(parser.parse(kGolden.substr(0, n), got).state == ParseState::kMore);
+    for (std::size_t n = 0; n < kGolden.size(); ++n)
+      CHECK(parser.parse(kGolden.substr(0, n), got).state == ParseState::kMore);
     CHECK_EQ(parser.parse(kGolden, got).consumed, kGolden.size());
     check_golden(got);
   });
@@ -214,9 +215,15 @@ void test_parser(Suite& suite) {
         const std::size_t at = random() % bytes.size();
         const char c = alphabet[random() % alphabet.size()];
         switch (random() % 3) {
-          case 0: bytes[at] = c; break;
-          case 1: bytes.insert(at, 1, c); break;
-          default: bytes.erase(at, 1 + random() % 5); break;
+          case 0:
+            bytes[at] = c;
+            break;
+          case 1:
+            bytes.insert(at, 1, c);
+            break;
+          default:
+            bytes.erase(at, 1 + random() % 5);
+            break;
         }
       }
       // An exact-size heap copy, so that AddressSanitizer sees any read beyond it.
@@ -236,7 +243,9 @@ void test_parser(Suite& suite) {
   });
 }
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 std::string decode(std::string_view in, ChunkState expected, std::size_t cap, std::size_t piece) {
   ChunkedDecoder decoder;
@@ -253,8 +262,10 @@ std::string decode(std::string_view in, ChunkState expected, std::size_t cap, st
 
 void test_chunked(Suite& suite) {
   suite.test("a chunked body is the same in pieces of any size, extensions and trailers skipped", [] {
-    const std::string body = "5;name=\"v\"\r\nhello\r\n00000006\r\n world\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n";
-    for (std::size_t piece = 1; piece <= body.size(); ++piece) CHECK_EQ(decode(body, ChunkState::kDone, 1000, piece), "hello world0123456789");
+    const std::string body =
+        "5;name=\"v\"\r\nhello\r\n00000006\r\n world\r\nA\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n";
+    for (std::size_t piece = 1; piece <= body.size(); ++piece)
+      CHECK_EQ(decode(body, ChunkState::kDone, 1000, piece), "hello world0123456789");
   });
   suite.test("what follows the last chunk is not consumed", [] {
     ChunkedDecoder decoder;
@@ -272,9 +283,11 @@ void test_chunked(Suite& suite) {
     CHECK_EQ(decoder.dropped(), 6u);
   });
   suite.test("malformed chunks are refused", [] {
-    for (const std::string& bad : {std::string("\r\n"), std::string("g\r\n"), std::string("-1\r\n"), std::string("5\nhello"), std::string("5 \r\nhello"), std::string("5\r\nhello5\r\n"),
-                                   std::string("5\r\nhello\n"), std::string("FFFFFFFFFFF\r\n"), std::string("0\r\n\rX"), std::string("0\r\nA: b\n"), std::string("5;\x01\r\n"),
-                                   "5;" + std::string(9000, 'x'), "0\r\n" + std::string(9000, 'x')}) {
+    for (const std::string& bad :
+         {std::string("\r\n"), std::string("g\r\n"), std::string("-1\r\n"), std::string("5\nhello"),
+          std::string("5 \r\nhello"), std::string("5\r\nhello5\r\n"), std::string("5\r\nhello\n"),
+          std::string("FFFFFFFFFFF\r\n"), std::string("0\r\n\rX"), std::string("0\r\nA: b\n"),
+          std::string("5;\x01\r\n"), "5;" + std::string(9000, 'x'), "0\r\n" + std::string(9000, 'x')}) {
       for (const std::size_t piece : {std::size_t{1}, bad.size()}) decode(bad, ChunkState::kInvalid, 100, piece);
     }
   });
@@ -294,7 +307,8 @@ void test_chunked(Suite& suite) {
 }
 
 void test_verdict(Suite& suite) {
-  const auto verdict_of = [](int status, std::int64_t length, std::int64_t first, std::int64_t last, std::uint64_t offset, std::uint64_t expected, std::string& text) {
+  const auto verdict_of = [](int status, std::int64_t length, std::int64_t first, std::int64_t last,
+                             std::uint64_t offset, std::uint64_t expected, std::string& text) {
     ResponseHead got;
     got.status = status;
     got.content_length = length;

@@ -1,5 +1,5 @@
-// A tunnel through an HTTP proxy: CONNECT first, then the origin as if it were there. (TLS inside of it is tested through the
-// addon; the tunnel is the same with and without.)
+// A tunnel through an HTTP proxy: CONNECT first, then the origin as if it were there. (TLS inside of it is tested
+// through the addon; the tunnel is the same with and without.)
 #include <string>
 
 #include "http_check.h"
@@ -54,7 +54,9 @@ int main() {
       CHECK_EQ(tunnelled.fetch->body(), kTen);
     }
     CHECK_EQ(tunnelled.proxy.connections(), 1u);
-    CHECK_EQ(tunnelled.heads.at(0), "CONNECT bucket.example:443 HTTP/1.1\r\nHost: bucket.example:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n");
+    CHECK_EQ(
+        tunnelled.heads.at(0),
+        "CONNECT bucket.example:443 HTTP/1.1\r\nHost: bucket.example:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n");
   });
   suite.test("without an authorization none is sent", [] {
     Tunnelled tunnelled("HTTP/1.1 200 OK\r\n\r\n", "");
@@ -73,8 +75,10 @@ int main() {
       bool close;
       std::string text;
     };
-    for (const Case& bad : {Case{"", true, "the proxy closed the connection"}, Case{"SOCKS\r\n\r\n", false, "the proxy's answer is malformed: it does not begin with HTTP/1."},
-                            Case{"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 206 OK\r\n", false, "the proxy sent bytes into the tunnel"}}) {
+    for (const Case& bad :
+         {Case{"", true, "the proxy closed the connection"},
+          Case{"SOCKS\r\n\r\n", false, "the proxy's answer is malformed: it does not begin with HTTP/1."},
+          Case{"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 206 OK\r\n", false, "the proxy sent bytes into the tunnel"}}) {
       Tunnelled tunnelled(bad.answer, "", bad.close);
       const FetchResult& result = tunnelled.run();
       CHECK(result.kind == FetchKind::kConnectFailed);

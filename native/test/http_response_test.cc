@@ -1,4 +1,5 @@
-// The Fetcher and what an origin may answer: right ranges, wrong ranges, error statuses, cut and overlong bodies, reuse.
+// The Fetcher and what an origin may answer: right ranges, wrong ranges, error statuses, cut and overlong bodies,
+// reuse.
 #include <semaphore>
 #include <string>
 
@@ -14,7 +15,8 @@ using std::chrono::milliseconds;
 constexpr std::size_t kSmall = 10;
 const std::string kTen = "0123456789";
 
-// One request for bytes 5-14 to a server that answers each connection's first request with `answer` and then closes or waits.
+// One request for bytes 5-14 to a server that answers each connection's first request with `answer` and then closes or
+// waits.
 struct Single {
   explicit Single(std::string answer, bool close = false)
       : server([answer = std::move(answer), close](Peer& peer) {
@@ -38,7 +40,9 @@ struct Single {
   std::uint64_t next_id = 0;
 };
 
-std::string body_text(const FetchResult& result) { return {reinterpret_cast<const char*>(result.body.data()), result.body.size()}; }
+std::string body_text(const FetchResult& result) {
+  return {reinterpret_cast<const char*>(result.body.data()), result.body.size()};
+}
 
 void test_right_answers(Suite& suite) {
   suite.test("a right range arrives byte for byte and its connection is used again", [] {
@@ -77,7 +81,8 @@ void test_right_answers(Suite& suite) {
   });
 
   suite.test("interim responses are passed over", [] {
-    Single single("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + partial(5, kSmall) + kTen);
+    Single single("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + partial(5, kSmall) +
+                  kTen);
     CHECK(single.run().kind == FetchKind::kOk);
     CHECK_EQ(single.fetch->body(), kTen);
   });
@@ -147,7 +152,8 @@ void test_connection_end(Suite& suite) {
   });
 
   suite.test("a connection that closes without a response is a reset", [] {
-    for (const std::string& answer : {std::string(), std::string("HTTP/1.1 2"), std::string("HTTP/1.1 206 OK\r\nContent-Le")}) {
+    for (const std::string& answer :
+         {std::string(), std::string("HTTP/1.1 2"), std::string("HTTP/1.1 206 OK\r\nContent-Le")}) {
       Single single(answer, true);
       const FetchResult& result = single.run();
       CHECK(result.kind == FetchKind::kReset);
@@ -179,18 +185,28 @@ void test_wrong_answers(Suite& suite) {
   const std::vector<Wrong> wrongs = {
       {"another range", partial(0, 10) + ten, "asked for bytes 5-14, the answer is bytes 0-9"},
       {"a shorter range", partial(5, 9) + ten, "asked for bytes 5-14, the answer is bytes 5-13"},
-      {"the whole object instead of a part", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + ten, "asked for bytes 5-14, the answer is the whole object of 10 bytes (status 200)"},
-      {"no Content-Range", "HTTP/1.1 206 OK\r\nContent-Length: 10\r\n\r\n" + ten, "status 206 without a Content-Range, asked for bytes 5-14"},
-      {"no Content-Length", "HTTP/1.1 206 OK\r\nContent-Range: bytes 5-14/100\r\n\r\n" + ten, "status 206 without a Content-Length"},
-      {"a chunked range", "HTTP/1.1 206 OK\r\nContent-Range: bytes 5-14/100\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n" + ten + "\r\n0\r\n\r\n", "status 206 came chunked instead of with its length"},
-      {"something that is not HTTP", "220 smtp.example ESMTP\r\n", "malformed response: it does not begin with HTTP/1."},
+      {"the whole object instead of a part", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + ten,
+       "asked for bytes 5-14, the answer is the whole object of 10 bytes (status 200)"},
+      {"no Content-Range", "HTTP/1.1 206 OK\r\nContent-Length: 10\r\n\r\n" + ten,
+       "status 206 without a Content-Range, asked for bytes 5-14"},
+      {"no Content-Length", "HTTP/1.1 206 OK\r\nContent-Range: bytes 5-14/100\r\n\r\n" + ten,
+       "status 206 without a Content-Length"},
+      {"a chunked range",
+       "HTTP/1.1 206 OK\r\nContent-Range: bytes 5-14/100\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n" + ten +
+           "\r\n0\r\n\r\n",
+       "status 206 came chunked instead of with its length"},
+      {"something that is not HTTP", "220 smtp.example ESMTP\r\n",
+       "malformed response: it does not begin with HTTP/1."},
       {"a switch of protocols", "HTTP/1.1 101 Switching\r\n\r\n", "unexpected interim response 101"},
-      {"interim responses without end", [] {
+      {"interim responses without end",
+       [] {
          std::string many;
          for (int i = 0; i < 100; ++i) many += "HTTP/1.1 100 Continue\r\n\r\n";
          return many;
-       }(), "unexpected interim response 100"},
-      {"a head without end", "HTTP/1.1 206 OK\r\nA: " + std::string(100'000, 'x'), "malformed response: the head is longer than 64 KiB"},
+       }(),
+       "unexpected interim response 100"},
+      {"a head without end", "HTTP/1.1 206 OK\r\nA: " + std::string(100'000, 'x'),
+       "malformed response: the head is longer than 64 KiB"},
       {"bytes behind the body", partial(5, 10) + ten + "HTTP/1.1 200 OK\r\n", "bytes follow the body"},
   };
   for (const Wrong& wrong : wrongs) {
@@ -244,7 +260,8 @@ void test_wrong_answers(Suite& suite) {
 void test_error_statuses(Suite& suite) {
   const std::string xml = "<Error><Code>SlowDown</Code></Error>";
   suite.test("an error status brings its head and body, and its connection is used again", [&] {
-    Single single("HTTP/1.1 503 Slow Down\r\nRetry-After: 3\r\nContent-Length: " + std::to_string(xml.size()) + "\r\n\r\n" + xml);
+    Single single("HTTP/1.1 503 Slow Down\r\nRetry-After: 3\r\nContent-Length: " + std::to_string(xml.size()) +
+                  "\r\n\r\n" + xml);
     for (int i = 0; i < 2; ++i) {
       const FetchResult& result = single.run();
       CHECK(result.kind == FetchKind::kHttpError);
@@ -258,7 +275,8 @@ void test_error_statuses(Suite& suite) {
   });
 
   suite.test("a chunked error body, as S3 sends it", [&] {
-    Single single("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n<Error>\r\n" + std::string("1d\r\n") + xml.substr(7) + "\r\n0\r\n\r\n");
+    Single single("HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n<Error>\r\n" +
+                  std::string("1d\r\n") + xml.substr(7) + "\r\n0\r\n\r\n");
     for (int i = 0; i < 2; ++i) CHECK_EQ(body_text(single.run()), xml);
     CHECK_EQ(single.server.connections(), 1u);
   });
@@ -281,7 +299,8 @@ void test_error_statuses(Suite& suite) {
   suite.test("an error body is cut at 64 KiB, whatever its framing, and the connection closed", [&] {
     const std::string big(300'000, 'e');
     for (const std::string& answer :
-         {"HTTP/1.1 500 No\r\nContent-Length: 300000\r\n\r\n" + big, "HTTP/1.1 500 No\r\n\r\n" + big, "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n" + big + "\r\n0\r\n\r\n"}) {
+         {"HTTP/1.1 500 No\r\nContent-Length: 300000\r\n\r\n" + big, "HTTP/1.1 500 No\r\n\r\n" + big,
+          "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n" + big + "\r\n0\r\n\r\n"}) {
       Single single(answer);
       const FetchResult& result = single.run();
       CHECK(result.kind == FetchKind::kHttpError);

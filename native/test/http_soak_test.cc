@@ -30,12 +30,23 @@ void serve(Peer& peer) {
     const std::uint64_t offset = offset_in(head);
     const std::string right = partial(offset, kLength) + body_at(offset);
     switch (offset % 10) {
-      case 0: return;
-      case 1: peer.send(right.substr(0, right.size() / 2)); return;
-      case 2: peer.send("HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy"); break;
-      case 3: peer.send(partial(offset + 1, kLength) + body_at(offset)); break;
-      case 4: peer.send(right.substr(0, 300)); peer.wait_for_close(); return;
-      default: peer.send(right);
+      case 0:
+        return;
+      case 1:
+        peer.send(right.substr(0, right.size() / 2));
+        return;
+      case 2:
+        peer.send("HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy");
+        break;
+      case 3:
+        peer.send(partial(offset + 1, kLength) + body_at(offset));
+        break;
+      case 4:
+        peer.send(right.substr(0, 300));
+        peer.wait_for_close();
+        return;
+      default:
+        peer.send(right);
     }
   }
 }
@@ -75,8 +86,14 @@ int main() {
           if (result.kind == FetchKind::kCancelled) continue;
           const std::uint64_t fate = id * 7 % 10;
           // Fate 0 closes without a byte: a fresh connection reports it, a kept one is replaced first.
-          const FetchKind expected = fate <= 1 ? FetchKind::kReset : fate == 2 ? FetchKind::kHttpError : fate == 3 ? FetchKind::kProtocol : fate == 4 ? FetchKind::kTimeout : FetchKind::kOk;
-          if (result.kind != expected) throw std::runtime_error("fate " + std::to_string(fate) + " ended as " + std::string(to_string(result.kind)) + ": " + result.text);
+          const FetchKind expected = fate <= 1   ? FetchKind::kReset
+                                     : fate == 2 ? FetchKind::kHttpError
+                                     : fate == 3 ? FetchKind::kProtocol
+                                     : fate == 4 ? FetchKind::kTimeout
+                                                 : FetchKind::kOk;
+          if (result.kind != expected)
+            throw std::runtime_error("fate " + std::to_string(fate) + " ended as " +
+                                     std::string(to_string(result.kind)) + ": " + result.text);
           if (result.kind == FetchKind::kOk) {
             CHECK_EQ(fetch->body().size(), kLength);
             ++ok;

@@ -5,6 +5,7 @@
  * 1. `retryAfterMs` is null or 0 to five minutes: an origin does not silence a mount for a day.
  */
 import { DlfsError, type DlfsErrorOptions, type ErrorCode } from '../base/errors.ts';
+import { parseHttpDate } from './http-date.ts';
 import type { SourceFailure } from './source.ts';
 
 /** The longest wait that an origin may ask for, in milliseconds: the default limit of a reader's wait. */
@@ -39,6 +40,6 @@ export function parseRetryAfter(value: string | null, nowMs: number): number | n
   if (value === null) return null;
   const text = value.trim();
   if (/^\d{1,9}$/.test(text)) return Math.min(Number(text) * 1000, MAX_RETRY_AFTER_MS);
-  const date = text.length <= 40 ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(date) ? null : Math.min(Math.max(date - nowMs, 0), MAX_RETRY_AFTER_MS);
+  const date = parseHttpDate(text);
+  return date === null ? null : Math.min(Math.max(date - nowMs, 0), MAX_RETRY_AFTER_MS);
 }

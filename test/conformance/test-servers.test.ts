@@ -4,13 +4,12 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
+import { access, mkdir, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { BytesContent, ObjectStore, S3Endpoint, readPolicy, storedObject } from '../../demo/endpoint/index.ts';
-import { RawS3Client, xmlElement } from '../support/s3/signed-request.ts';
+import { RawS3Client } from '../support/s3/signed-request.ts';
 import type { Toxic } from '../support/s3/toxiproxy.ts';
 import { Toxiproxy } from '../support/s3/toxiproxy.ts';
 import { VersityGw } from '../support/s3/versitygw.ts';
@@ -83,15 +82,16 @@ test('requests are counted by kind, with spaces in keys, errors and a reset', as
 
 test('a gateway leaves neither a process nor a folder behind', async () => {
   let pid: number;
+  let root: string;
   {
     await using gateway = await VersityGw.start({ versioning: true });
-    pid = gateway.process.pid;
+    ({ root } = gateway);
+    ({ pid } = gateway.process);
     process.kill(pid, 0);
+    await access(root);
   }
   assert.throws(() => process.kill(pid, 0));
-  // Other tests may run gateways of their own at the same time: none of those folders is this one's.
-  const left = (await readdir(tmpdir())).filter((name) => name.startsWith(`dlfs-versitygw-${String(pid)}`));
-  assert.deepEqual(left, []);
+  await assert.rejects(access(root), { code: 'ENOENT' });
 });
 
 /** An endpoint behind a proxy. */

@@ -66,9 +66,13 @@ async function makeRepository(work: string): Promise<void> {
   }
   await git(source, 'tag', '-a', '-m', 'a tag', 'v1');
   // --local with a template of nothing copies the objects as they are: packs and loose ones.
-  await execute('git', ['clone', '-q', '--bare', '--local', '--no-hardlinks', '--template=', source, join(work, 'repo.git')], {
-    env: gitEnvironment(work),
-  });
+  await execute(
+    'git',
+    ['clone', '-q', '--bare', '--local', '--no-hardlinks', '--template=', source, join(work, 'repo.git')],
+    {
+      env: gitEnvironment(work),
+    },
+  );
 }
 
 /** An environment in which git depends on nothing of the user's, with names and dates that are always the same. */

@@ -31,7 +31,7 @@ const PRIME_2 = 0x85ebca77;
 const PRIME_3 = 0xc2b2ae3d;
 
 function fill(words: Int32Array, seed: number, firstWord: number): void {
-  for (let done = 0; done < words.length; ) {
+  for (let done = 0; done < words.length;) {
     const page = Math.floor((firstWord + done) / WORDS_A_PAGE);
     const low = (firstWord + done) % WORDS_A_PAGE;
     const count = Math.min(words.length - done, WORDS_A_PAGE - low);

@@ -34,7 +34,11 @@ const LIMIT_MS = 120_000;
  * @param args each one argument, never split
  * @throws Missing; Error where it ends with another status than 0, by a signal, or too late
  */
-export async function execute(program: string, args: readonly string[], options: ExecuteOptions = {}): Promise<Executed> {
+export async function execute(
+  program: string,
+  args: readonly string[],
+  options: ExecuteOptions = {},
+): Promise<Executed> {
   const { limitMs = LIMIT_MS, input, ...how } = options;
   const child = spawn(program, args, { ...how, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const stdout: Buffer[] = [];

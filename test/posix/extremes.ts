@@ -19,7 +19,18 @@ const HUGE = 5 * TIB;
 /** Around the limits of 31, 32, 40 and 42 bits, and both ends. */
 const ISLANDS = [0, 2 ** 31, 2 ** 32, TIB, 4 * TIB, HUGE - MIB];
 const ISLAND_SIZE = MIB;
-const BOUNDARIES = [0, 1, 2 ** 31 - 50_000, 2 ** 31 - 1, 2 ** 32 - 4096, 2 ** 32 + 3, TIB - 1, 4 * TIB + 77, HUGE - 70_000, HUGE - 1];
+const BOUNDARIES = [
+  0,
+  1,
+  2 ** 31 - 50_000,
+  2 ** 31 - 1,
+  2 ** 32 - 4096,
+  2 ** 32 + 3,
+  TIB - 1,
+  4 * TIB + 77,
+  HUGE - 70_000,
+  HUGE - 1,
+];
 
 /** How many entries the widest directory has. */
 export const HUNDRED_THOUSAND = 100_000;
@@ -30,7 +41,9 @@ export interface SparseContent extends Content {
 }
 
 function sparse(path: string, size: number, offsets: readonly number[]): SparseContent {
-  const islands = offsets.map((offset) => [offset, generated(seedOf(`${path}@${String(offset)}`), ISLAND_SIZE)] as const);
+  const islands = offsets.map(
+    (offset) => [offset, generated(seedOf(`${path}@${String(offset)}`), ISLAND_SIZE)] as const,
+  );
   return {
     size,
     islands,
@@ -56,7 +69,11 @@ export function isSparse(content: Content): content is SparseContent {
 export function extremesTree(entries = HUNDRED_THOUSAND): Tree {
   const files: TreeFile[] = [
     { path: 'huge.bin', content: sparse('huge.bin', HUGE, ISLANDS), mtimeMs: Date.UTC(2021, 0, 1) },
-    { path: 'beyond-4g.bin', content: sparse('beyond-4g.bin', 2 ** 32 + 1, [0, 2 ** 32 - MIB]), mtimeMs: Date.UTC(2021, 0, 2) },
+    {
+      path: 'beyond-4g.bin',
+      content: sparse('beyond-4g.bin', 2 ** 32 + 1, [0, 2 ** 32 - MIB]),
+      mtimeMs: Date.UTC(2021, 0, 2),
+    },
   ];
   for (let i = 0; i < entries; i++) {
     const path = `crowd/${String(i).padStart(6, '0')}.${i % 2 === 0 ? 'jpg' : 'json'}`;
@@ -86,7 +103,11 @@ export const extremes: Rows = {
     const { content } = t.tree.file('beyond-4g.bin');
     assert.equal((await t.helper.call('stat', at(t, 'beyond-4g.bin'))).size, 2 ** 32 + 1);
     await t.helper.with(at(t, 'beyond-4g.bin'), O.O_RDONLY, async (fd) => {
-      sameBytes(await t.helper.call('pread', fd, 4096, 2 ** 32 - 10), content.read(2 ** 32 - 10, 4096), 'the last bytes');
+      sameBytes(
+        await t.helper.call('pread', fd, 4096, 2 ** 32 - 10),
+        content.read(2 ** 32 - 10, 4096),
+        'the last bytes',
+      );
     });
   },
   'a directory of 100,000 entries lists each once, in every way of reading it': async (t) => {
@@ -96,13 +117,20 @@ export const extremes: Rows = {
       assert.deepEqual(sortedByBytes(entries.map(([name]) => name)), expected);
       const middle = Math.floor(entries.length / 2);
       const rest = await t.helper.call('getdents', at(t, 'crowd'), 32 * 1024, entries[middle]?.[3] ?? '');
-      assert.deepEqual(rest.map(([name]) => name), entries.slice(middle + 1).map(([name]) => name));
+      assert.deepEqual(
+        rest.map(([name]) => name),
+        entries.slice(middle + 1).map(([name]) => name),
+      );
     }
   },
   'every one of 100,000 entries can be looked up': async (t) => {
     const names = t.tree.names('crowd');
-    const found = await t.helper.call('stats', names.map((name) => at(t, `crowd/${name}`)));
-    for (const [i, name] of names.entries()) assert.equal(found[i]?.size, t.tree.file(`crowd/${name}`).content.size, name);
+    const found = await t.helper.call(
+      'stats',
+      names.map((name) => at(t, `crowd/${name}`)),
+    );
+    for (const [i, name] of names.entries())
+      assert.equal(found[i]?.size, t.tree.file(`crowd/${name}`).content.size, name);
     assert.equal(new Set(found.map(({ ino }) => ino)).size, names.length);
   },
 };

@@ -59,6 +59,8 @@ SYS_OPENAT2, SYS_FACCESSAT2, SYS_STATX = 437, 439, 332
 AT_FDCWD = -100
 PAGE = mmap_module.PAGESIZE
 MAP_FAILED = ctypes.c_void_p(-1).value
+# Python names one of two names for a number; the tests use the one of the manual pages.
+ERRNO_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"}
 CALLS = {}
 
 
@@ -815,7 +817,7 @@ def answer(request):
     except OSError as failure:
         if failure.errno is None:
             return {"fault": traceback.format_exc()}
-        return {"errno": errno.errorcode.get(failure.errno, str(failure.errno))}
+        return {"errno": ERRNO_NAMES.get(failure.errno, str(failure.errno))}
     except Exception:
         return {"fault": traceback.format_exc()}
 

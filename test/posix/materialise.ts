@@ -65,7 +65,7 @@ function fill(fd: number, content: Content): void {
   for (const [start, part] of parts) {
     let offset = start;
     for (const piece of pieces(part)) {
-      for (let done = 0; done < piece.length; ) done += writeSync(fd, piece, done, piece.length - done, offset + done);
+      for (let done = 0; done < piece.length;) done += writeSync(fd, piece, done, piece.length - done, offset + done);
       offset += piece.length;
     }
   }

@@ -17,7 +17,22 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** Files `sizes/<size>` around the places where caches cut. */
-export const SIZES = [0, 1, 511, 512, 513, 4095, 4096, 4097, 112_640, MIB - 1, MIB, MIB + 1, 3_670_016, 40 * MIB] as const;
+export const SIZES = [
+  0,
+  1,
+  511,
+  512,
+  513,
+  4095,
+  4096,
+  4097,
+  112_640,
+  MIB - 1,
+  MIB,
+  MIB + 1,
+  3_670_016,
+  40 * MIB,
+] as const;
 
 /** The path of the file of a size. */
 export function sized(size: (typeof SIZES)[number]): string {

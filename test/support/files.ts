@@ -1,9 +1,10 @@
 /**
  * Directories of a test's own, and the page cache.
  */
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseMountinfo } from './mount-table.ts';
 
 /** A directory that is removed, with all in it, on disposal. */
 export class TempDir implements AsyncDisposable {
@@ -29,7 +30,11 @@ export class TempDir implements AsyncDisposable {
     return join(this.path, ...parts);
   }
 
+  /** @throws Error where something is mounted below: deleting would go on into it */
   async [Symbol.asyncDispose](): Promise<void> {
+    const mounts = parseMountinfo(await readFile('/proc/self/mountinfo'));
+    const below = mounts.find(({ dir }) => dir === this.path || dir.startsWith(`${this.path}/`));
+    if (below !== undefined) throw new Error(`still mounted: ${below.type} at ${below.dir}`);
     await rm(this.path, { recursive: true, force: true });
   }
 }

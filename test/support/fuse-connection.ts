@@ -14,7 +14,8 @@ import { mountAt, parseMountinfo, type MountEntry } from './mount-table.ts';
 const CONTROL = '/sys/fs/fuse/connections';
 
 /** MNT_DETACH. umount(8) looks at the mount point first; this does not. */
-const DETACH = 'import ctypes,os,sys;r=ctypes.CDLL(None,use_errno=True).umount2(os.fsencode(sys.argv[1]),2);sys.exit(r!=0)';
+const DETACH =
+  'import ctypes,os,sys;r=ctypes.CDLL(None,use_errno=True).umount2(os.fsencode(sys.argv[1]),2);sys.exit(r!=0)';
 
 /** What is mounted at a directory now, from the kernel's table. */
 export async function mountedAt(dir: string): Promise<MountEntry | null> {

@@ -16,6 +16,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { execute } from '../posix/execute.ts';
 import { abortAndDetach, mountedAt } from './fuse-connection.ts';
+import { MARKER } from './leftovers.ts';
 import { until, within } from './process.ts';
 
 /** The program under test. */
@@ -33,6 +34,8 @@ export interface MountSpec {
   readonly env: Readonly<Record<string, string>>;
   /** How long the mount may take to serve, in milliseconds. */
   readonly readyMs?: number;
+  /** Another program in place of `bin/dlfs`, called in the same way: for tests of this file. */
+  readonly program?: string;
 }
 
 /** A machine under load still starts a daemon in this time. */
@@ -41,12 +44,14 @@ const READY_MS = 60_000;
 const STOP_MS = 20_000;
 /** Behind SIGKILL or an abort, only the kernel has something to do. */
 const KILL_MS = 10_000;
+/** How long the output of a process that has ended may take to arrive. */
+const LAST_WORDS_MS = 1000;
 /** How many of its last lines a mount's log keeps. */
 const LOG_LINES = 400;
 
 /** An environment without anything of the user's that would reach the SDK: keys, profiles, proxies, metadata services. */
 export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'DLFS_TOOLS'];
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'NODE_OPTIONS', 'DLFS_TOOLS', MARKER];
   const env: Record<string, string> = {
     AWS_EC2_METADATA_DISABLED: 'true',
     AWS_CONFIG_FILE: '/dev/null',
@@ -228,7 +233,7 @@ export class DlfsMount implements AsyncDisposable {
 }
 
 function run(spec: MountSpec, log: string[]): ChildProcess {
-  const child = spawn(DLFS, ['mount', spec.source, spec.dir, '--foreground', ...spec.args], {
+  const child = spawn(spec.program ?? DLFS, ['mount', spec.source, spec.dir, '--foreground', ...spec.args], {
     env: cleanEnvironment(spec.env),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true, // a process group of its own, so that all of it can be ended
@@ -241,6 +246,9 @@ function run(spec: MountSpec, log: string[]): ChildProcess {
 }
 
 async function exitOf(child: ChildProcess): Promise<Exit> {
+  const closed = once(child, 'close');
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  // Its last words may still be on the way; a process that it left behind may hold the pipes for ever.
+  await within(closed, LAST_WORDS_MS, 'its output has ended').catch(() => undefined);
   return { code, signal };
 }

@@ -1,7 +1,7 @@
 /**
  * What tests need of processes: waiting for what has no event, and what the kernel says of a process.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** How often a condition without an event of its own is looked at. */
@@ -57,6 +57,11 @@ export async function memoryOf(pid: number): Promise<Memory> {
     return Number(kib) * 1024;
   };
   return { rss: field('VmRSS'), peak: field('VmHWM') };
+}
+
+/** Sets a process's highest resident size to what is resident now. */
+export async function resetPeak(pid: number): Promise<void> {
+  await writeFile(`/proc/${String(pid)}/clear_refs`, '5');
 }
 
 /** USER_HZ: the unit of times in /proc, a constant of the kernel's interface on x86-64. */

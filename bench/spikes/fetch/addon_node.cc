@@ -1,9 +1,9 @@
-// The native side of the fetch spike: the product's Fetcher, driven from JavaScript one request at a time, with completions
-// in batches, as the daemon does it. Bodies go into pooled buffers; with a file, a disk thread writes each as one pwrite.
+// The native side of the fetch spike: the product's Fetcher, driven from JavaScript one request at a time, with
+// completions in batches, as the daemon does it. Bodies go into pooled buffers; with a file, a disk thread writes each
+// as one pwrite.
 #include <fcntl.h>
 #include <node_api.h>
 #include <unistd.h>
-
 
 #include <array>
 #include <condition_variable>
@@ -15,9 +15,9 @@
 #include <thread>
 #include <vector>
 
+#include "../../../native/src/base/unique_fd.h"
 #include "../../../native/src/http/fetcher.h"
 #include "../../../native/src/http/tls.h"
-#include "../../../native/src/base/unique_fd.h"
 
 namespace {
 
@@ -36,7 +36,11 @@ struct Done {
 class Spike {
  public:
   Spike(unsigned threads, EndpointConfig config, std::size_t buffer_size, int file, napi_threadsafe_function report)
-      : buffer_size_(buffer_size), file_(file), report_(report), disk_([this] { write_out(); }), fetcher_(std::make_unique<Fetcher>(FetcherOptions{.threads = threads})) {
+      : buffer_size_(buffer_size),
+        file_(file),
+        report_(report),
+        disk_([this] { write_out(); }),
+        fetcher_(std::make_unique<Fetcher>(FetcherOptions{.threads = threads})) {
     endpoint_ = fetcher_->add_endpoint(std::move(config));
   }
 
@@ -52,7 +56,12 @@ class Spike {
   }
 
   void submit(std::uint32_t id, std::string head, std::uint64_t offset, std::uint64_t length) {
-    fetcher_->submit({.id = id, .endpoint = endpoint_, .head = std::move(head), .expect_offset = offset, .expect_length = length, .sink = std::make_unique<Sink>(*this, id, offset)});
+    fetcher_->submit({.id = id,
+                      .endpoint = endpoint_,
+                      .head = std::move(head),
+                      .expect_offset = offset,
+                      .expect_length = length,
+                      .sink = std::make_unique<Sink>(*this, id, offset)});
   }
 
   std::vector<Done> take_done() {
@@ -131,7 +140,8 @@ class Spike {
       Write write = std::move(writes_.front());
       writes_.pop_front();
       lock.unlock();
-      const ssize_t put = ::pwrite(file_.get(), write.buffer.bytes.get(), write.length, static_cast<off_t>(write.offset));
+      const ssize_t put =
+          ::pwrite(file_.get(), write.buffer.bytes.get(), write.length, static_cast<off_t>(write.offset));
       complete(std::move(write.buffer), write.id, put == static_cast<ssize_t>(write.length) ? "" : "pwrite failed");
       lock.lock();
     }
@@ -193,7 +203,8 @@ napi_value open_spike(napi_env env, napi_callback_info info) {
     if (!ca.empty()) config.tls = make_tls_context({.server_name = text_of(env, args[2]), .ca_pems = {ca}});
     const std::string path = text_of(env, args[6]);
     const int file = path.empty() ? -1 : ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    auto* spike = new Spike(static_cast<unsigned>(number_of(env, args[4])), std::move(config), static_cast<std::size_t>(number_of(env, args[5])), file, report);
+    auto* spike = new Spike(static_cast<unsigned>(number_of(env, args[4])), std::move(config),
+                            static_cast<std::size_t>(number_of(env, args[5])), file, report);
     napi_value handle = nullptr;
     napi_create_external(env, spike, nullptr, nullptr, &handle);
     return handle;
@@ -210,8 +221,10 @@ napi_value submit(napi_env env, napi_callback_info info) {
   std::size_t length = 0;
   napi_get_typedarray_info(env, args[2], nullptr, &length, &data, nullptr, nullptr);
   try {
-    self_of(env, args[0])->submit(static_cast<std::uint32_t>(number_of(env, args[1])), std::string(static_cast<const char*>(data), length),
-                                  static_cast<std::uint64_t>(number_of(env, args[3])), static_cast<std::uint64_t>(number_of(env, args[4])));
+    self_of(env, args[0])
+        ->submit(
+            static_cast<std::uint32_t>(number_of(env, args[1])), std::string(static_cast<const char*>(data), length),
+            static_cast<std::uint64_t>(number_of(env, args[3])), static_cast<std::uint64_t>(number_of(env, args[4])));
   } catch (const std::exception& error) {
     napi_throw_error(env, nullptr, error.what());
   }

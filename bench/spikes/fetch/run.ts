@@ -35,7 +35,8 @@ function makeData(root: string): void {
   }
   const big = join(root, 'big');
   if (!existsSync(big)) {
-    for (let at = 0; at < BIG_BYTES; at += RANGE_BYTES) writeFileSync(big, randomFillSync(Buffer.alloc(RANGE_BYTES)), { flag: 'a' });
+    for (let at = 0; at < BIG_BYTES; at += RANGE_BYTES)
+      writeFileSync(big, randomFillSync(Buffer.alloc(RANGE_BYTES)), { flag: 'a' });
   }
 }
 
@@ -43,7 +44,9 @@ function makeCertificate(): void {
   if (existsSync(join(work, 'cert.pem'))) return;
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(work, 'key.pem')];
-  execFileSync('openssl', ['req', '-x509', ...key, '-out', join(work, 'cert.pem'), '-days', '30', ...subject], { stdio: 'ignore' });
+  execFileSync('openssl', ['req', '-x509', ...key, '-out', join(work, 'cert.pem'), '-days', '30', ...subject], {
+    stdio: 'ignore',
+  });
 }
 
 async function startOrigin(root: string): Promise<{ plain: number; tls: number; stop: () => Promise<void> }> {
@@ -59,7 +62,11 @@ server { listen 127.0.0.1:${String(plain)}; }
 server { listen 127.0.0.1:${String(tls)} ssl; ssl_certificate ${work}/cert.pem; ssl_certificate_key ${work}/key.pem; ssl_protocols TLSv1.2 TLSv1.3; } }`,
   );
   const nginx = spawn('nginx', ['-p', work, '-c', config], { stdio: 'inherit' });
-  const ended = new Promise<void>((done) => nginx.once('exit', () => { done(); }));
+  const ended = new Promise<void>((done) =>
+    nginx.once('exit', () => {
+      done();
+    }),
+  );
   for (;;) {
     try {
       execFileSync('curl', ['-s', '-o', '/dev/null', `http://127.0.0.1:${String(plain)}/small/0`]);
@@ -80,7 +87,9 @@ server { listen 127.0.0.1:${String(tls)} ssl; ssl_certificate ${work}/cert.pem; 
 
 function runClient(order: Order): Outcome {
   if (order.file !== null) rmSync(order.file, { force: true });
-  const printed = execFileSync(process.execPath, [join(here, 'client.ts'), JSON.stringify(order)], { encoding: 'utf8' });
+  const printed = execFileSync(process.execPath, [join(here, 'client.ts'), JSON.stringify(order)], {
+    encoding: 'utf8',
+  });
   if (order.file !== null && rounds < 2) execFileSync('cmp', [order.file, join(work, 'root', 'big')]);
   return JSON.parse(printed) as Outcome;
 }
@@ -101,14 +110,18 @@ function runCurl(order: Order): Outcome {
   return { seconds, cpuSeconds: user + system, bytes: order.count * rangeOf(order, 0).length };
 }
 
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-const spread = (values: number[], digits: number): string => `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
+const median = (values: number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+const spread = (values: number[], digits: number): string =>
+  `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
 
 mkdirSync(work, { recursive: true });
 const root = join(work, 'root');
 makeData(root);
 makeCertificate();
-execFileSync(join(here, 'build.sh'), [join(dirname(dirname(process.execPath)), 'include', 'node'), addon], { stdio: 'inherit' });
+execFileSync(join(here, 'build.sh'), [join(dirname(dirname(process.execPath)), 'include', 'node'), addon], {
+  stdio: 'inherit',
+});
 const origin = await startOrigin(root);
 const outcomes = new Map<string, Outcome[]>();
 try {
@@ -120,11 +133,16 @@ try {
       const small = { ...common, kind: 'small', file: null, count: SMALL_COUNT, inFlight: 64 } as const;
       const ranges = { ...common, kind: 'ranges', file: null, count: BIG_BYTES / RANGE_BYTES, inFlight: 8 } as const;
       const rows: [string, () => Outcome][] = [];
-      for (const [name, order] of [[`small ${wire}`, small], [`ranges→file ${wire}`, { ...ranges, file: output }], [`ranges→nowhere ${wire}`, ranges]] as const) {
+      for (const [name, order] of [
+        [`small ${wire}`, small],
+        [`ranges→file ${wire}`, { ...ranges, file: output }],
+        [`ranges→nowhere ${wire}`, ranges],
+      ] as const) {
         rows.push([`${name} | native, 1 thread`, () => runClient({ ...order, client: 'native', threads: 1 })]);
         rows.push([`${name} | native, 2 threads`, () => runClient({ ...order, client: 'native', threads: 2 })]);
         rows.push([`${name} | undici in a worker`, () => runClient({ ...order, client: 'undici', threads: 1 })]);
-        if (order.file === null) rows.push([`${name} | curl`, () => runCurl({ ...order, client: 'native', threads: 1 })]);
+        if (order.file === null)
+          rows.push([`${name} | curl`, () => runCurl({ ...order, client: 'native', threads: 1 })]);
       }
       for (const [name, run] of rows) {
         const outcome = run();

@@ -149,7 +149,9 @@ void Volume::attach(uint64_t ino, uint64_t size, std::span<const std::byte> resi
     if (!file->attached) {
       file->size = size;
       file->resident.assign((block_count(*file) + 63) / 64, 0);
-      std::memcpy(file->resident.data(), resident.data(), std::min(resident.size(), file->resident.size() * 8));
+      if (!resident.empty()) {
+        std::memcpy(file->resident.data(), resident.data(), std::min(resident.size(), file->resident.size() * 8));
+      }
       file->published = published;
       file->attached = true;
     }

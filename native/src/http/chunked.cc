@@ -72,7 +72,8 @@ bool ChunkedDecoder::step(char c) {
   return false;
 }
 
-ChunkState ChunkedDecoder::decode(std::span<const std::byte> in, std::vector<std::byte>& out, std::size_t cap, std::size_t& consumed) {
+ChunkState ChunkedDecoder::decode(std::span<const std::byte> in, std::vector<std::byte>& out, std::size_t cap,
+                                  std::size_t& consumed) {
   consumed = 0;
   while (consumed < in.size() && !done_) {
     if (at_ != At::kData) {

@@ -1,16 +1,17 @@
 // One TCP connection to an endpoint. Owned by the exchange that uses it, or by the loop's idle ones.
 //
 // Invariants
-// 1. In the epoll set from its connect() on, edge-triggered and for everything: whoever reads or writes goes on until the
+// 1. In the epoll set from its connect() on, edge-triggered and for everything: whoever reads or writes goes on until
+// the
 //    socket says "would block", or remembers that it did not. Nothing is ever changed in the epoll set.
 #pragma once
 
 #include <memory>
 
+#include "../base/unique_fd.h"
 #include "deadline_heap.h"
 #include "endpoint.h"
 #include "transport.h"
-#include "../base/unique_fd.h"
 
 namespace dlfs::http {
 

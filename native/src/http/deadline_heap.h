@@ -1,12 +1,14 @@
 // A binary heap of deadlines whose members know their place, so that any of them leaves in O(log n).
 //
-// A member's entry may be early: progress only moves a deadline later, and moving the entry each time would cost a sift per
-// read. The owner asks the member when the entry is due and puts it back with its true deadline (see FetchLoop::expire).
+// A member's entry may be early: progress only moves a deadline later, and moving the entry each time would cost a sift
+// per read. The owner asks the member when the entry is due and puts it back with its true deadline (see
+// FetchLoop::expire).
 //
 // Invariants
 // 1. A member is in at most one heap, at most once; it leaves before it is destroyed.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <utility>
@@ -15,6 +17,12 @@
 namespace dlfs::http {
 
 using TimePoint = std::chrono::steady_clock::time_point;
+
+// When a limit that begins at `from` is over. Limits beyond a year mean "none" anyway and would near an overflow.
+inline TimePoint after(TimePoint from, std::chrono::milliseconds limit) noexcept {
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+  return from + std::clamp(limit, std::chrono::milliseconds(0), kLongest);
+}
 
 // Base of what can stand in a DeadlineHeap.
 class Deadlined {

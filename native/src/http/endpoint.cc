@@ -16,7 +16,9 @@ constexpr std::chrono::seconds kAvoidFor{30};
 // More attempts than this for one connection only make its failure later.
 constexpr std::size_t kMaxTargets = 8;
 
-std::int64_t nanoseconds(TimePoint at) noexcept { return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count(); }
+std::int64_t nanoseconds(TimePoint at) noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+}
 
 Target parse_target(const Address& address) {
   Target target;
@@ -36,7 +38,8 @@ Target parse_target(const Address& address) {
     target.length = sizeof v6;
     target.text = "[" + address.ip + "]:" + std::to_string(address.port);
   } else {
-    throw std::invalid_argument("not an address to connect to: " + address.ip + " port " + std::to_string(address.port));
+    throw std::invalid_argument("not an address to connect to: " + address.ip + " port " +
+                                std::to_string(address.port));
   }
   return target;
 }
@@ -49,7 +52,9 @@ std::vector<Target> parse_targets(const std::vector<Address>& addresses) {
   return targets;
 }
 
-bool holds_line_break(const std::string& text) { return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos; }
+bool holds_line_break(const std::string& text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
+}
 
 std::string connect_request(const std::optional<ProxyTunnel>& tunnel) {
   if (!tunnel) return {};
@@ -64,14 +69,18 @@ std::string connect_request(const std::optional<ProxyTunnel>& tunnel) {
 }  // namespace
 
 Endpoint::Endpoint(std::uint32_t id, EndpointConfig config)
-    : id_(id), config_(std::move(config)), tunnel_head_(connect_request(config_.tunnel)), targets_(parse_targets(config_.addresses)) {}
+    : id_(id),
+      config_(std::move(config)),
+      tunnel_head_(connect_request(config_.tunnel)),
+      targets_(parse_targets(config_.addresses)) {}
 
 void Endpoint::update_addresses(const std::vector<Address>& addresses) {
   std::vector<Target> fresh = parse_targets(addresses);
   const std::lock_guard lock(mutex_);
   // What is known about an address outlives an update that keeps it.
   for (Target& target : fresh) {
-    const auto old = std::find_if(targets_.begin(), targets_.end(), [&](const Target& t) { return t.text == target.text; });
+    const auto old =
+        std::find_if(targets_.begin(), targets_.end(), [&](const Target& t) { return t.text == target.text; });
     if (old != targets_.end()) target.avoid_until = old->avoid_until;
   }
   targets_ = std::move(fresh);
@@ -86,7 +95,8 @@ std::vector<Target> Endpoint::targets(TimePoint now) {
     std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(start), order.end());
   }
   const std::int64_t at = nanoseconds(now);
-  std::stable_partition(order.begin(), order.end(), [at](const Target& t) { return t.avoid_until->load(std::memory_order_relaxed) <= at; });
+  std::stable_partition(order.begin(), order.end(),
+                        [at](const Target& t) { return t.avoid_until->load(std::memory_order_relaxed) <= at; });
   if (order.size() > kMaxTargets) order.resize(kMaxTargets);
   return order;
 }

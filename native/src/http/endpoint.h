@@ -2,7 +2,8 @@
 //
 // Invariants
 // 1. Immutable but for the address list, which is replaced as a whole.
-// 2. Connections are spread over the addresses in rotation (S3 wants that); one that failed goes last for a while, so that a
+// 2. Connections are spread over the addresses in rotation (S3 wants that); one that failed goes last for a while, so
+// that a
 //    dead one costs its time once and not on each connection.
 #pragma once
 
@@ -25,7 +26,7 @@ namespace dlfs::http {
 struct Target {
   sockaddr_storage storage{};
   socklen_t length = 0;
-  std::string text;                                       // for messages, e.g. "[::1]:443"
+  std::string text;                                        // for messages, e.g. "[::1]:443"
   std::shared_ptr<std::atomic<std::int64_t>> avoid_until;  // steady clock, ns; shared by every copy of this target
 };
 

@@ -6,7 +6,8 @@
 // Invariants
 // 1. All calls come from the loop's thread. None blocks. After kFinished only deliver() and destruction follow.
 // 2. It never destroys itself: the loop does, when a step said kFinished.
-// 3. A kept connection that broke before the first byte of a response is replaced by a fresh one, once; nothing else is retried.
+// 3. A kept connection that broke before the first byte of a response is replaced by a fresh one, once; nothing else is
+// retried.
 #pragma once
 
 #include <cstddef>
@@ -31,10 +32,10 @@ enum class Count : std::uint8_t { kConnect, kConnectFailure, kReused, kStaleRetr
 // What an exchange needs of its loop.
 class ExchangeHost {
  public:
-  virtual TimePoint now() const = 0;                                // start of this turn
-  virtual std::span<std::byte> scratch() = 0;                       // free between two reads
+  virtual TimePoint now() const = 0;           // start of this turn
+  virtual std::span<std::byte> scratch() = 0;  // free between two reads
   virtual void count(Count what, std::uint64_t by) = 0;
-  virtual bool watch(Connection& connection) = 0;                   // false: errno
+  virtual bool watch(Connection& connection) = 0;                    // false: errno
   virtual void park(std::unique_ptr<Connection> connection) = 0;     // idle from now on
   virtual void discard(std::unique_ptr<Connection> connection) = 0;  // closed at once
 
@@ -74,7 +75,18 @@ class Exchange final : public Deadlined {
   bool queued = false;  // the loop's: it stands in the list of those that have work left
 
  private:
-  enum class Phase : std::uint8_t { kDial, kConnecting, kTunnelSend, kTunnelHead, kHandshake, kSend, kHead, kBody, kErrorBody, kEnded };
+  enum class Phase : std::uint8_t {
+    kDial,
+    kConnecting,
+    kTunnelSend,
+    kTunnelHead,
+    kHandshake,
+    kSend,
+    kHead,
+    kBody,
+    kErrorBody,
+    kEnded
+  };
   enum class Step : std::uint8_t { kNext, kWait, kAgain, kFinished };
 
   Step dial();
@@ -131,8 +143,8 @@ class Exchange final : public Deadlined {
   bool any_byte_ = false;
   bool retried_ = false;
   bool paused_ = false;
-  std::uint64_t remaining_ = 0;    // of the body; an error body without length: unused
-  std::vector<std::byte> stash_;   // body bytes that came with the head and found no window
+  std::uint64_t remaining_ = 0;   // of the body; an error body without length: unused
+  std::vector<std::byte> stash_;  // body bytes that came with the head and found no window
   std::size_t stash_taken_ = 0;
   ChunkedDecoder chunks_;
 };

@@ -17,8 +17,8 @@
 namespace dlfs::http {
 namespace {
 
-// Threads are born with every signal blocked: signals are the process's main thread's, and a SIGPIPE from OpenSSL's write()
-// stays an error code.
+// Threads are born with every signal blocked: signals are the process's main thread's, and a SIGPIPE from OpenSSL's
+// write() stays an error code.
 class AllSignalsBlocked {
  public:
   AllSignalsBlocked() {
@@ -109,15 +109,24 @@ class Fetcher::Impl {
 
 std::string_view to_string(FetchKind kind) noexcept {
   switch (kind) {
-    case FetchKind::kOk: return "ok";
-    case FetchKind::kHttpError: return "http_error";
-    case FetchKind::kConnectFailed: return "connect_failed";
-    case FetchKind::kTlsFailed: return "tls_failed";
-    case FetchKind::kTimeout: return "timeout";
-    case FetchKind::kReset: return "reset";
-    case FetchKind::kProtocol: return "protocol";
-    case FetchKind::kCancelled: return "cancelled";
-    case FetchKind::kRejected: return "rejected";
+    case FetchKind::kOk:
+      return "ok";
+    case FetchKind::kHttpError:
+      return "http_error";
+    case FetchKind::kConnectFailed:
+      return "connect_failed";
+    case FetchKind::kTlsFailed:
+      return "tls_failed";
+    case FetchKind::kTimeout:
+      return "timeout";
+    case FetchKind::kReset:
+      return "reset";
+    case FetchKind::kProtocol:
+      return "protocol";
+    case FetchKind::kCancelled:
+      return "cancelled";
+    case FetchKind::kRejected:
+      return "rejected";
   }
   return "unknown";
 }
@@ -139,7 +148,8 @@ void Fetcher::submit(FetchRequest request) {
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (!request.sink) throw std::invalid_argument("a request needs a sink");
   if (!request.head.ends_with("\r\n\r\n")) throw std::invalid_argument("a request's head ends with an empty line");
-  if (request.expect_length == 0 || request.expect_length > kMax || request.expect_offset > kMax - request.expect_length) {
+  if (request.expect_length == 0 || request.expect_length > kMax ||
+      request.expect_offset > kMax - request.expect_length) {
     throw std::invalid_argument("a request's range is empty or beyond 2^63");
   }
   std::shared_ptr<Endpoint> endpoint = impl_->endpoint(request.endpoint);

@@ -8,12 +8,14 @@
 // Invariants
 // 1. Every submitted request is finished exactly once, on a fetch thread, whatever happens: success, failure, cancel(),
 //    ~Fetcher(). After finish() the sink is destroyed, on the same thread.
-// 2. A sink sees bytes only of a response that was checked: 206 whose Content-Range is exactly the expected range, or 200
+// 2. A sink sees bytes only of a response that was checked: 206 whose Content-Range is exactly the expected range, or
+// 200
 //    to a request for the whole object; Content-Length is the expected length. Anything else never reaches the sink's
 //    window: an error status arrives as kHttpError, the rest as kProtocol.
 // 3. kOk means: exactly expect_length bytes went through advance().
 // 4. No fetch thread ever blocks; a sink without a window stops its own connection and no other.
-// 5. Bytes that a sink has advanced over stay advanced: a retry of ours (a reused connection that turned out to be closed)
+// 5. Bytes that a sink has advanced over stay advanced: a retry of ours (a reused connection that turned out to be
+// closed)
 //    happens only before the first byte of a response.
 // 6. A connection goes back to the idle ones only after a response that was complete, correct and kept alive.
 #pragma once
@@ -57,10 +59,10 @@ struct FetchTimings {
 
 struct FetchResult {
   FetchKind kind = FetchKind::kOk;
-  std::string text;               // empty for kOk; otherwise one line, without secrets, that names the discrepancy
-  ResponseHead head;              // status 0 when no head arrived
-  std::vector<std::byte> body;    // kHttpError only: at most 64 KiB, possibly cut
-  std::uint64_t received = 0;     // body bytes that went through advance()
+  std::string text;             // empty for kOk; otherwise one line, without secrets, that names the discrepancy
+  ResponseHead head;            // status 0 when no head arrived
+  std::vector<std::byte> body;  // kHttpError only: at most 64 KiB, possibly cut
+  std::uint64_t received = 0;   // body bytes that went through advance()
   bool reused_connection = false;
   FetchTimings timings;
 };
@@ -74,11 +76,11 @@ class BodySink {
   BodySink(const BodySink&) = delete;
   BodySink& operator=(const BodySink&) = delete;
 
-  // The response fits (invariant 2). The sink checks what only it can know, such as the etag; false drops the connection and
-  // ends the request as kRejected.
+  // The response fits (invariant 2). The sink checks what only it can know, such as the etag; false drops the
+  // connection and ends the request as kRejected.
   virtual bool accept(const ResponseHead& head) = 0;
-  // Where the next bytes go. May be larger than what is still to come. Empty: back-pressure; the connection is not read until
-  // resume(id). The span stays valid and the caller's until the next call on the sink.
+  // Where the next bytes go. May be larger than what is still to come. Empty: back-pressure; the connection is not read
+  // until resume(id). The span stays valid and the caller's until the next call on the sink.
   virtual std::span<std::byte> window() = 0;
   // The first n > 0 bytes of the last window were filled.
   virtual void advance(std::size_t n) = 0;
@@ -100,15 +102,15 @@ struct ProxyTunnel {
 };
 
 struct EndpointConfig {
-  std::vector<Address> addresses;  // at least one; tried in rotation, failing ones are avoided for a while
+  std::vector<Address> addresses;   // at least one; tried in rotation, failing ones are avoided for a while
   std::shared_ptr<TlsContext> tls;  // null = plain TCP. Made by make_tls_context() (tls.h), may be shared by endpoints
   std::optional<ProxyTunnel> tunnel;
 };
 
 struct FetchRequest {
-  std::uint64_t id = 0;         // the caller's, unique among unfinished requests. id % threads chooses the thread: count up
-  std::uint32_t endpoint = 0;   // from add_endpoint()
-  std::string head;             // request line, fields and the empty line, as sent
+  std::uint64_t id = 0;  // the caller's, unique among unfinished requests. id % threads chooses the thread: count up
+  std::uint32_t endpoint = 0;  // from add_endpoint()
+  std::string head;            // request line, fields and the empty line, as sent
   std::uint64_t expect_offset = 0;
   std::uint64_t expect_length = 0;                    // > 0
   std::chrono::milliseconds connect_timeout{10'000};  // until a connection is usable (all addresses, proxy, TLS)
@@ -126,15 +128,15 @@ struct FetcherOptions {
 // Sums over all threads since the start; gauges where marked. Not one consistent moment.
 struct FetcherStats {
   std::uint64_t submitted = 0, finished = 0;
-  std::uint64_t active = 0;              // gauge
-  std::uint64_t idle_connections = 0;    // gauge
-  std::uint64_t connects = 0;            // connections made, TLS included
-  std::uint64_t connect_failures = 0;    // single addresses that failed
-  std::uint64_t reused = 0;              // requests sent on a kept connection
-  std::uint64_t stale_retries = 0;       // … that turned out to be closed
+  std::uint64_t active = 0;            // gauge
+  std::uint64_t idle_connections = 0;  // gauge
+  std::uint64_t connects = 0;          // connections made, TLS included
+  std::uint64_t connect_failures = 0;  // single addresses that failed
+  std::uint64_t reused = 0;            // requests sent on a kept connection
+  std::uint64_t stale_retries = 0;     // … that turned out to be closed
   std::uint64_t tls_resumed = 0;
-  std::uint64_t bytes = 0;               // body bytes into sinks
-  std::uint64_t back_pressure = 0;       // times that a sink had no window
+  std::uint64_t bytes = 0;          // body bytes into sinks
+  std::uint64_t back_pressure = 0;  // times that a sink had no window
 };
 
 // Thread-safe. Destroy it from a thread that is none of its own.
@@ -149,13 +151,14 @@ class Fetcher {
 
   // Throws std::invalid_argument for no or malformed addresses. The id is never used again.
   std::uint32_t add_endpoint(EndpointConfig config);
-  // Takes effect for connections made from now on. Throws std::invalid_argument for an unknown endpoint or addresses as above.
+  // Takes effect for connections made from now on. Throws std::invalid_argument for an unknown endpoint or addresses as
+  // above.
   void update_addresses(std::uint32_t endpoint, const std::vector<Address>& addresses);
   // Closes its idle connections and cancels its requests; asynchronous. Unknown: no effect.
   void remove_endpoint(std::uint32_t endpoint);
 
-  // Throws std::invalid_argument when endpoint, sink, head or expect_length are not valid; the request is then not taken and
-  // its sink is destroyed without finish().
+  // Throws std::invalid_argument when endpoint, sink, head or expect_length are not valid; the request is then not
+  // taken and its sink is destroyed without finish().
   void submit(FetchRequest request);
   // Asynchronous; the request finishes with kCancelled unless it finishes otherwise first. Unknown id: no effect.
   void cancel(std::uint64_t id);

@@ -21,17 +21,23 @@ UniqueFd checked(int fd, const char* what) {
   return UniqueFd(fd);
 }
 
-void add(std::atomic<std::uint64_t>& counter, std::uint64_t by) noexcept { counter.fetch_add(by, std::memory_order_relaxed); }
+void add(std::atomic<std::uint64_t>& counter, std::uint64_t by) noexcept {
+  counter.fetch_add(by, std::memory_order_relaxed);
+}
 
 }  // namespace
 
 FetchLoop::FetchLoop(const FetcherOptions& options)
-    : options_(options), epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")), wake_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")), scratch_(kScratch) {
+    : options_(options),
+      epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      wake_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      scratch_(kScratch) {
   epoll_event event{};
   // Edge-triggered: each post() is an edge, so the counter never needs to be read.
   event.events = EPOLLIN | EPOLLET;
   event.data.ptr = nullptr;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0)
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
 }
 
 FetchLoop::~FetchLoop() = default;
@@ -105,11 +111,12 @@ void FetchLoop::on_event(Connection& connection, std::uint32_t events) {
   }
 }
 
-// An idle connection has nothing to say: a byte or an end means that it is of no more use. (A TLS record without application
-// data, such as a session ticket, is taken in by the read.)
+// An idle connection has nothing to say: a byte or an end means that it is of no more use. (A TLS record without
+// application data, such as a session ticket, is taken in by the read.)
 void FetchLoop::on_idle_event(Connection& connection) {
   std::byte unexpected{};
-  if (connection.hangup || connection.transport->read({&unexpected, 1}, nullptr).io != Io::kWouldBlock) discard(extract_idle(connection));
+  if (connection.hangup || connection.transport->read({&unexpected, 1}, nullptr).io != Io::kWouldBlock)
+    discard(extract_idle(connection));
 }
 
 void FetchLoop::work_off() {
@@ -126,6 +133,8 @@ void FetchLoop::drain_mailbox() {
     const std::lock_guard lock(mutex_);
     work_.swap(inbox_);
   }
+  // A message may be younger than this turn.
+  if (!work_.empty()) now_ = std::chrono::steady_clock::now();
   for (Message& message : work_) {
     std::visit([this](auto& what) { handle(std::move(what)); }, message);
   }
@@ -211,13 +220,20 @@ void FetchLoop::cancel_all(const char* text) {
 
 void FetchLoop::count(Count what, std::uint64_t by) {
   switch (what) {
-    case Count::kConnect: return add(counters_.connects, by);
-    case Count::kConnectFailure: return add(counters_.connect_failures, by);
-    case Count::kReused: return add(counters_.reused, by);
-    case Count::kStaleRetry: return add(counters_.stale_retries, by);
-    case Count::kTlsResumed: return add(counters_.tls_resumed, by);
-    case Count::kBytes: return add(counters_.bytes, by);
-    case Count::kBackPressure: return add(counters_.back_pressure, by);
+    case Count::kConnect:
+      return add(counters_.connects, by);
+    case Count::kConnectFailure:
+      return add(counters_.connect_failures, by);
+    case Count::kReused:
+      return add(counters_.reused, by);
+    case Count::kStaleRetry:
+      return add(counters_.stale_retries, by);
+    case Count::kTlsResumed:
+      return add(counters_.tls_resumed, by);
+    case Count::kBytes:
+      return add(counters_.bytes, by);
+    case Count::kBackPressure:
+      return add(counters_.back_pressure, by);
   }
 }
 
@@ -264,7 +280,8 @@ std::unique_ptr<Connection> FetchLoop::take_idle(std::uint32_t endpoint) {
 
 std::unique_ptr<Connection> FetchLoop::extract_idle(Connection& connection) {
   std::vector<std::unique_ptr<Connection>>& kept = idle_[connection.endpoint->id()];
-  const auto place = std::find_if(kept.begin(), kept.end(), [&](const auto& owned) { return owned.get() == &connection; });
+  const auto place =
+      std::find_if(kept.begin(), kept.end(), [&](const auto& owned) { return owned.get() == &connection; });
   std::unique_ptr<Connection> owned = std::move(*place);
   kept.erase(place);
   add(counters_.idle, static_cast<std::uint64_t>(-1));

@@ -1,10 +1,11 @@
 // FetchLoop: one fetch thread's epoll, mailbox, exchanges, kept connections and deadlines.
 //
-// A turn: socket events → exchanges with work left → mailbox → deadlines. Everything but post() and the counters belongs to
-// the thread that runs run().
+// A turn: socket events → exchanges with work left → mailbox → deadlines. Everything but post() and the counters
+// belongs to the thread that runs run().
 //
 // Invariants
-// 1. An event may name a connection that an earlier event of the same turn closed: closed connections live until the turn's end.
+// 1. An event may name a connection that an earlier event of the same turn closed: closed connections live until the
+// turn's end.
 // 2. finish() of a sink runs when its exchange is no longer in any of the loop's tables, and under no lock.
 // 3. The mailbox is drained in order: a cancel() or resume() after a submit() finds the request.
 #pragma once
@@ -18,11 +19,11 @@
 #include <variant>
 #include <vector>
 
+#include "../base/unique_fd.h"
 #include "connection.h"
 #include "deadline_heap.h"
 #include "exchange.h"
 #include "fetcher.h"
-#include "../base/unique_fd.h"
 
 namespace dlfs::http {
 
@@ -108,8 +109,8 @@ class FetchLoop final : public ExchangeHost {
 
   // Counters, written by the loop's thread
   struct Counters {
-    std::atomic<std::uint64_t> submitted{0}, finished{0}, active{0}, idle{0}, connects{0}, connect_failures{0}, reused{0}, stale_retries{0}, tls_resumed{0}, bytes{0},
-        back_pressure{0};
+    std::atomic<std::uint64_t> submitted{0}, finished{0}, active{0}, idle{0}, connects{0}, connect_failures{0},
+        reused{0}, stale_retries{0}, tls_resumed{0}, bytes{0}, back_pressure{0};
   } counters_;
 };
 

@@ -16,7 +16,8 @@ class PlainTransport final : public Transport {
   IoResult handshake() override { return {}; }
 
   IoResult read(std::span<std::byte> into, std::byte* spare) override {
-    iovec parts[2] = {{.iov_base = into.data(), .iov_len = into.size()}, {.iov_base = spare, .iov_len = spare != nullptr ? 1u : 0u}};
+    iovec parts[2] = {{.iov_base = into.data(), .iov_len = into.size()},
+                      {.iov_base = spare, .iov_len = spare != nullptr ? 1u : 0u}};
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = spare != nullptr ? 2 : 1;

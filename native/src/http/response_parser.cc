@@ -18,21 +18,24 @@ constexpr std::array<std::uint8_t, 256> kClasses = [] {
     if (c != 0x7f) table[static_cast<std::size_t>(c)] |= kText;
   }
   table['\t'] |= kText;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+  for (const char c :
+       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
     table[static_cast<unsigned char>(c)] |= kToken;
   }
   return table;
 }();
 
 bool all_of_class(std::string_view text, std::uint8_t wanted) noexcept {
-  return std::all_of(text.begin(), text.end(), [wanted](char c) { return (kClasses[static_cast<unsigned char>(c)] & wanted) != 0; });
+  return std::all_of(text.begin(), text.end(),
+                     [wanted](char c) { return (kClasses[static_cast<unsigned char>(c)] & wanted) != 0; });
 }
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 // `word` is lower case.
 bool is_word(std::string_view text, std::string_view word) noexcept {
-  return text.size() == word.size() && std::equal(text.begin(), text.end(), word.begin(), [](char a, char b) { return lower(a) == b; });
+  return text.size() == word.size() &&
+         std::equal(text.begin(), text.end(), word.begin(), [](char a, char b) { return lower(a) == b; });
 }
 
 std::string_view trim(std::string_view text) noexcept {
@@ -149,7 +152,8 @@ const char* parse_lines(std::string_view text, ResponseHead& head) {
     }
     if (line.front() == ' ' || line.front() == '\t') return "a field is folded over lines";
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || colon == 0 || !all_of_class(line.substr(0, colon), kToken)) return "a field's name is malformed";
+    if (colon == std::string_view::npos || colon == 0 || !all_of_class(line.substr(0, colon), kToken))
+      return "a field's name is malformed";
     const std::string_view value = trim(line.substr(colon + 1));
     if (!all_of_class(value, kText)) return "a field's value holds control bytes";
     if (const char* wrong = parse_field(line.substr(0, colon), value, head, has_range)) return wrong;

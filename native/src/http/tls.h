@@ -1,5 +1,6 @@
 // TLS for the fetcher, behind an interface that needs no OpenSSL header, so that everything else builds and is tested
-// without one. The one implementation is tls_openssl.cc, against the OpenSSL that the node executable carries and exports.
+// without one. The one implementation is tls_openssl.cc, against the OpenSSL that the node executable carries and
+// exports.
 //
 // Invariants
 // 1. TLS ≥ 1.2; the peer's chain is verified against the given roots only; the host name (or IP address) is checked.
@@ -15,7 +16,7 @@
 namespace dlfs::http {
 
 struct TlsConfig {
-  std::string server_name;       // DNS name (sent as SNI) or literal IP address
+  std::string server_name;           // DNS name (sent as SNI) or literal IP address
   std::vector<std::string> ca_pems;  // each may hold several certificates; at least one in all
 };
 

@@ -1,8 +1,9 @@
-// TLS by OpenSSL: the one that the node executable carries and exports (its headers come with it), so the addon links none.
+// TLS by OpenSSL: the one that the node executable carries and exports (its headers come with it), so the addon links
+// none.
 //
 // Invariants
 // 1. OpenSSL's error queue belongs to the thread: it is cleared before each call whose error is looked at.
-// 2. A context outlives its transports (the endpoint of a connection holds it): late session tickets reach it.
+// 2. A context outlives its transports (the endpoint of a connection holds it).
 // 3. A context keeps the newest session only; sessions are reference-counted and read-only once handed over.
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -53,9 +54,31 @@ bool is_ip(const std::string& name) {
   return ::inet_pton(AF_INET, name.c_str(), &scratch) == 1 || ::inet_pton(AF_INET6, name.c_str(), &scratch) == 1;
 }
 
+// The newest session of a context. OpenSSL's own cache and its callback are not used: they mark a TLS 1.3 session as
+// used up with its first resumption, and every later ticket of that connection with it.
+class NewestSession {
+ public:
+  void put(SessionPtr session) {
+    const std::lock_guard lock(mutex_);
+    session_.swap(session);
+  }
+  SessionPtr get() {
+    const std::lock_guard lock(mutex_);
+    if (session_) SSL_SESSION_up_ref(session_.get());
+    return SessionPtr(session_.get());
+  }
+
+ private:
+  std::mutex mutex_;
+  SessionPtr session_;  // under mutex_
+};
+
 class OpenSslTransport final : public Transport {
  public:
-  explicit OpenSslTransport(SslPtr ssl) : ssl_(std::move(ssl)) {}
+  OpenSslTransport(SslPtr ssl, NewestSession& newest) : ssl_(std::move(ssl)), newest_(newest) {}
+  // Without this, OpenSSL takes the end of a connection for a failure and never resumes its session. Truncation is not
+  // what the shutdown protects from here: lengths are checked.
+  ~OpenSslTransport() override { SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); }
 
   IoResult handshake() override {
     ERR_clear_error();
@@ -75,6 +98,8 @@ class OpenSslTransport final : public Transport {
       if (rc != 1) break;
       total += got;
     }
+    // Tickets of TLS 1.3 come before the first bytes of a response.
+    if (total > 0 && !std::exchange(session_offered_, true)) offer_session();
     if (total == into.size()) return {.bytes = total};
     const IoResult stopped = failure(rc);
     if (total == 0) return stopped;
@@ -99,17 +124,28 @@ class OpenSslTransport final : public Transport {
     const int saved = errno;
     switch (SSL_get_error(ssl_.get(), rc)) {
       case SSL_ERROR_WANT_READ:
-      case SSL_ERROR_WANT_WRITE: return {.io = Io::kWouldBlock};
-      case SSL_ERROR_ZERO_RETURN: return {.io = Io::kEof};
-      case SSL_ERROR_SYSCALL: return syscall_failure(saved);
-      default: break;
+      case SSL_ERROR_WANT_WRITE:
+        return {.io = Io::kWouldBlock};
+      case SSL_ERROR_ZERO_RETURN:
+        return {.io = Io::kEof};
+      case SSL_ERROR_SYSCALL:
+        return syscall_failure(saved);
+      default:
+        break;
     }
     // A peer that closes TCP without close_notify: lengths are checked elsewhere, so to us it is an end like any other.
     if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) return {.io = Io::kEof};
     const long verified = SSL_get_verify_result(ssl_.get());
-    error_ = verified != X509_V_OK ? std::string("the certificate is not trusted: ") + X509_verify_cert_error_string(verified) : last_error("protocol failure");
+    error_ = verified != X509_V_OK
+                 ? std::string("the certificate is not trusted: ") + X509_verify_cert_error_string(verified)
+                 : last_error("protocol failure");
     ERR_clear_error();
     return {.io = Io::kError};
+  }
+
+  void offer_session() {
+    SessionPtr session(SSL_get1_session(ssl_.get()));
+    if (session && SSL_SESSION_is_resumable(session.get()) == 1) newest_.put(std::move(session));
   }
 
   IoResult syscall_failure(int saved) {
@@ -120,14 +156,17 @@ class OpenSslTransport final : public Transport {
     return {.io = Io::kError};
   }
 
-  SslPtr ssl_;
+  const SslPtr ssl_;
+  NewestSession& newest_;
+  bool session_offered_ = false;
   std::optional<IoResult> deferred_;  // what ended a read that had bytes to give first
   std::string error_;
 };
 
 class OpenSslContext final : public TlsContext {
  public:
-  explicit OpenSslContext(const TlsConfig& config) : server_name_(config.server_name), by_address_(is_ip(config.server_name)) {
+  explicit OpenSslContext(const TlsConfig& config)
+      : server_name_(config.server_name), by_address_(is_ip(config.server_name)) {
     ERR_clear_error();
     context_.reset(SSL_CTX_new(TLS_client_method()));
     if (!context_) throw std::runtime_error("no TLS context: " + last_error("out of memory"));
@@ -137,15 +176,11 @@ class OpenSslContext final : public TlsContext {
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_default_read_buffer_len(context, kReadAhead);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_set_app_data(context, this);
-    SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
-      static_cast<OpenSslContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->keep(SessionPtr(session));
-      return 1;  // the reference is ours
-    });
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     // Servers that speak HTTP/2 as well must not choose it for us.
     static constexpr unsigned char kProtocols[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-    if (SSL_CTX_set_alpn_protos(context, kProtocols, sizeof kProtocols) != 0) throw std::runtime_error("no TLS context: out of memory");
+    if (SSL_CTX_set_alpn_protos(context, kProtocols, sizeof kProtocols) != 0)
+      throw std::runtime_error("no TLS context: out of memory");
     if (server_name_.empty()) throw std::runtime_error("TLS needs the server's name");
     std::size_t roots = 0;
     for (const std::string& pem : config.ca_pems) roots += trust(pem);
@@ -155,21 +190,24 @@ class OpenSslContext final : public TlsContext {
   std::unique_ptr<Transport> wrap(int fd) override {
     ERR_clear_error();
     SslPtr ssl(SSL_new(context_.get()));
-    if (!ssl || SSL_set_fd(ssl.get(), fd) != 1) throw std::runtime_error("no TLS connection: " + last_error("out of memory"));
+    if (!ssl || SSL_set_fd(ssl.get(), fd) != 1)
+      throw std::runtime_error("no TLS connection: " + last_error("out of memory"));
     SSL_set_connect_state(ssl.get());
     X509_VERIFY_PARAM* verify = SSL_get0_param(ssl.get());
     X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     const bool named = by_address_ ? X509_VERIFY_PARAM_set1_ip_asc(verify, server_name_.c_str()) == 1
-                                   : SSL_set_tlsext_host_name(ssl.get(), server_name_.c_str()) == 1 && X509_VERIFY_PARAM_set1_host(verify, server_name_.c_str(), 0) == 1;
+                                   : SSL_set_tlsext_host_name(ssl.get(), server_name_.c_str()) == 1 &&
+                                         X509_VERIFY_PARAM_set1_host(verify, server_name_.c_str(), 0) == 1;
     if (!named) throw std::runtime_error("the server's name cannot be used for TLS");
-    if (const SessionPtr session = newest()) SSL_set_session(ssl.get(), session.get());
-    return std::make_unique<OpenSslTransport>(std::move(ssl));
+    if (const SessionPtr session = newest_.get()) SSL_set_session(ssl.get(), session.get());
+    return std::make_unique<OpenSslTransport>(std::move(ssl), newest_);
   }
 
  private:
   // Number of certificates taken.
   std::size_t trust(const std::string& pem) {
-    const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), 64 * 1024 * 1024))));
+    const BioPtr bio(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(std::min<std::size_t>(pem.size(), 64 * 1024 * 1024))));
     if (!bio) throw std::runtime_error("root certificates: out of memory");
     X509_STORE* store = SSL_CTX_get_cert_store(context_.get());
     std::size_t taken = 0;
@@ -177,7 +215,8 @@ class OpenSslContext final : public TlsContext {
       ERR_clear_error();
       const X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
       if (!certificate) break;
-      if (X509_STORE_add_cert(store, certificate.get()) != 1) throw std::runtime_error("root certificates: " + last_error("not accepted"));
+      if (X509_STORE_add_cert(store, certificate.get()) != 1)
+        throw std::runtime_error("root certificates: " + last_error("not accepted"));
       ++taken;
     }
     const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
@@ -187,26 +226,16 @@ class OpenSslContext final : public TlsContext {
     return taken;
   }
 
-  void keep(SessionPtr session) {
-    const std::lock_guard lock(mutex_);
-    session_.swap(session);
-  }
-
-  SessionPtr newest() {
-    const std::lock_guard lock(mutex_);
-    if (session_) SSL_SESSION_up_ref(session_.get());
-    return SessionPtr(session_.get());
-  }
-
   const std::string server_name_;
   const bool by_address_;
-  std::mutex mutex_;
-  SessionPtr session_;  // under mutex_
+  NewestSession newest_;
   ContextPtr context_;
 };
 
 }  // namespace
 
-std::shared_ptr<TlsContext> make_tls_context(const TlsConfig& config) { return std::make_shared<OpenSslContext>(config); }
+std::shared_ptr<TlsContext> make_tls_context(const TlsConfig& config) {
+  return std::make_shared<OpenSslContext>(config);
+}
 
 }  // namespace dlfs::http

@@ -30,8 +30,8 @@ class Transport {
 
   // Until kDone; called again on each readiness of the socket. At once kDone for plain TCP.
   virtual IoResult handshake() = 0;
-  // Fills `into`; with `spare` it may take one byte beyond `into`, which then counts in `bytes`: what follows a body that
-  // should be complete is seen without another system call.
+  // Fills `into`; with `spare` it may take one byte beyond `into`, which then counts in `bytes`: what follows a body
+  // that should be complete is seen without another system call.
   virtual IoResult read(std::span<std::byte> into, std::byte* spare) = 0;
   virtual IoResult write(std::span<const std::byte> from) = 0;
   // Bytes may be had without the socket becoming readable.

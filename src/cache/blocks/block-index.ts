@@ -3,25 +3,18 @@
  */
 import type { BlockHash, CacheTotals, ColdObject, NodeRow, ObjectMap, ObjectState } from '../index/rows.ts';
 
-/** A block to be committed: its data is on disk. */
-export interface StoredBlock {
-  readonly ino: number;
-  readonly idx: number;
-  readonly hash: bigint;
-}
-
 /** The excerpt; reads are synchronous and take microseconds, writes go to the worker. */
 export interface BlockIndex {
   node(ino: number): NodeRow | null;
   object(ino: number): ObjectMap | null;
-  hashes(ino: number): { readonly idx: readonly number[]; readonly hash: readonly bigint[] };
+  hashes(ino: number, first: number, limit: number): { readonly idx: number[]; readonly hash: bigint[] };
   totals(): CacheTotals;
   coldest(limit: number): readonly ColdObject[];
-  recentBlocks(): readonly BlockHash[];
-  commitBlocks(batch: readonly StoredBlock[]): Promise<unknown>;
-  setState(ino: number, state: ObjectState): Promise<unknown>;
+  recentBlocks(): Iterable<BlockHash>;
+  commitBlocks(batch: readonly BlockHash[]): Promise<readonly number[]>;
+  setState(ino: number, state: ObjectState): Promise<void>;
   dropBlocks(ino: number, first: number, count: number): Promise<unknown>;
-  dropObjects(inos: readonly number[]): Promise<unknown>;
-  touch(batch: readonly { readonly ino: number; readonly usedMs: number }[]): Promise<unknown>;
-  forgetRecent(): Promise<unknown>;
+  dropObjects(inos: readonly number[]): Promise<void>;
+  touch(batch: readonly { readonly ino: number; readonly usedMs: number }[]): Promise<void>;
+  forgetRecent(): Promise<void>;
 }

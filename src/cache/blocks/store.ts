@@ -24,7 +24,8 @@ import type { EvictionCandidate, EvictionPolicy } from '../policy/eviction.ts';
 import { BlockGeometry } from '../policy/geometry.ts';
 import type { QuotaLimits } from '../policy/quota.ts';
 import { selfEvict, type ReaderPosition } from '../policy/self-evict.ts';
-import type { BlockIndex, StoredBlock } from './block-index.ts';
+import type { BlockHash } from '../index/rows.ts';
+import type { BlockIndex } from './block-index.ts';
 import { Space } from './space.ts';
 
 /** What the store is made of. */
@@ -74,6 +75,8 @@ const RECENT_FOR = 60_000;
 const SETTLE = 2_000;
 /** Candidates that one eviction may look at. */
 const MAX_CANDIDATES = 16_384;
+/** Blocks that are read back in one go: a second's worth of a slow disk. */
+const VERIFY_PAGE = 256;
 /** Objects held in memory; more means that runs were planned and failed. */
 const MAX_HELD = 65_536;
 
@@ -82,13 +85,14 @@ export class BlockStore implements AsyncDisposable {
   readonly space: Space;
   readonly #o: BlockStoreOptions;
   readonly #held = new Map<number, Held>();
-  #pending: StoredBlock[] = [];
+  #pending: BlockHash[] = [];
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
   readonly #recentTimer: Timer;
   readonly #publishing = new PQueue({ concurrency: 1 });
   readonly #unproven = new Map<number, { idx: number[]; hash: bigint[] }>();
+  readonly #lookedUp = new Set<number>();
   readonly #zombies = new Map<number, number>();
   readonly #storeFailures = new Set<number>();
   #lost = 0;
@@ -162,6 +166,11 @@ export class BlockStore implements AsyncDisposable {
     );
   }
 
+  /** The file was looked up: whoever opens it may read the kernel's pages, of which nothing is heard here. */
+  used(node: { readonly ino: number; readonly dir: boolean }): void {
+    if (!node.dir) this.#lookedUp.add(node.ino);
+  }
+
   /** Whether all blocks of the object are on the disk or about to be committed. */
   isWhole(ino: number): boolean {
     const held = this.#held.get(ino);
@@ -228,22 +237,22 @@ export class BlockStore implements AsyncDisposable {
   async dropObjects(inos: readonly number[]): Promise<void> {
     const gone = new Set(inos);
     this.#pending = this.#pending.filter((block) => !gone.has(block.ino));
+    const indexed = new Map(inos.map((ino) => [ino, this.#o.index.object(ino)?.bytes ?? 0]));
+    await this.#o.index.dropObjects(inos); // first: the index never names what is not on the disk
     await Promise.all(
       inos.map(async (ino) => {
-        const object = this.#o.index.object(ino);
         const held = this.#held.get(ino);
         this.#held.delete(ino);
         const done = await this.#o.host.task((task) => {
           this.#o.host.engine.dropFile(this.#o.volume, task, ino);
         });
         if (done.errno !== 0) this.#o.log.warn('a cache file could not be removed', { ino, errno: done.errno });
-        const bytes = held?.bytes ?? object?.bytes ?? 0;
+        const bytes = held?.bytes ?? indexed.get(ino) ?? 0;
         if (bytes === 0) return;
         this.space.dropped(bytes, 1, done.value === 1);
         if (done.value === 1) this.#zombies.set(ino, bytes);
       }),
     );
-    await this.#o.index.dropObjects(inos);
   }
 
   /** Syncs and commits everything that is stored. */
@@ -316,7 +325,8 @@ export class BlockStore implements AsyncDisposable {
     // What was dropped during the sync left `pending`; what is still there goes into the index.
     const still = this.#pending.filter((block) => group.has(block));
     this.#pending = this.#pending.filter((block) => !group.has(block));
-    await this.#o.index.commitBlocks(still);
+    const unknown = await this.#o.index.commitBlocks(still);
+    if (unknown.length > 0) await this.dropObjects(unknown);
     for (const { ino } of still) {
       const held = this.#held.get(ino);
       if (held !== undefined) held.uncommitted -= 1;
@@ -346,12 +356,15 @@ export class BlockStore implements AsyncDisposable {
     if (this.#closing) return;
     const object = this.#o.index.object(ino);
     if (object === null || object.state === 2) return;
-    const { idx, hash } = this.#o.index.hashes(ino);
-    if (idx.length !== this.geometryOf(ino).blocks) return;
-    const result = await this.#o.host.task((task) => {
-      this.#o.host.engine.verify(this.#o.volume, task, ino, Float64Array.from(idx), BigUint64Array.from(hash));
-    });
-    if (result.errno !== 0) return; // each damaged block came as a `lost` event
+    const { blocks } = this.geometryOf(ino);
+    for (let first = 0; first < blocks; first += VERIFY_PAGE) {
+      const { idx, hash } = this.#o.index.hashes(ino, first, VERIFY_PAGE);
+      if (idx.length !== Math.min(VERIFY_PAGE, blocks - first)) return;
+      const result = await this.#o.host.task((task) => {
+        this.#o.host.engine.verify(this.#o.volume, task, ino, Float64Array.from(idx), BigUint64Array.from(hash));
+      });
+      if (result.errno !== 0 || this.#closing) return; // each damaged block came as a `lost` event
+    }
     if (this.#o.host.engine.publish(this.#o.volume, ino)) await this.#o.index.setState(ino, 2);
   }
 
@@ -383,21 +396,20 @@ export class BlockStore implements AsyncDisposable {
     let freed = 0;
     for (const { first, count } of ranges) {
       freed += this.#forget(ino, first, count);
-      await Promise.all([
-        this.#o.host.task((task) => {
-          this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
-        }),
-        this.#o.index.dropBlocks(ino, first, count),
-      ]);
+      await this.#o.index.dropBlocks(ino, first, count);
+      await this.#o.host.task((task) => {
+        this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
+      });
     }
     return freed;
   }
 
   async #touch(): Promise<void> {
-    const inos = this.#o.host.engine.drainTouched(this.#o.volume);
-    if (inos.length === 0) return;
+    const inos = new Set([...this.#o.host.engine.drainTouched(this.#o.volume), ...this.#lookedUp]);
+    this.#lookedUp.clear();
+    if (inos.size === 0) return;
     const usedMs = this.#o.clock.wall();
-    await this.#o.index.touch(Array.from(inos, (ino) => ({ ino, usedMs })));
+    await this.#o.index.touch([...inos].map((ino) => ({ ino, usedMs })));
   }
 
   async #settleRecent(): Promise<void> {

@@ -13,7 +13,8 @@
  * - throttled (503, 429), or a tenth of the requests lost: × 0.7 at once (as the AWS SDK's adaptive retry and CUBIC, RFC 9438,
  *   do), and for half a minute no probe comes near the limit at which it happened.
  *
- * An epoch is a settling time of one request's duration, which is thrown away, and a measuring time of at least two. It is judged
+ * An epoch is a settling time of one request's duration, which is thrown away, and a measuring time of at least one at the start
+ * and two later. It is judged
  * only if the limit was what held the load back; a load that needs less teaches nothing and changes nothing.
  *
  * Invariants:
@@ -41,6 +42,8 @@ const START_MEASURE = 100;
 const MEASURE = 250;
 const MAX_MEASURE = 5000;
 const DURATIONS_A_MEASURE = 2;
+/** Requests that must have ended in an epoch: with fewer, the start of a connection looks like a gain. */
+const ENDED_A_MEASURE = 16;
 
 // Below 0.7 of the places in use on average, the load, not the limit, bounds the throughput.
 const SATURATED = 0.7;
@@ -54,6 +57,10 @@ const KNEE_MARGIN = 1.1;
 const LINEAR_GAIN = 0.8;
 const STEP_UP = 0.25;
 const STEP_DOWN = 0.2;
+/** A probe down goes further where requests take much longer than they did: half of a long queue may go at once. */
+const MAX_STEP_DOWN = 0.5;
+/** What of the shortest duration seen is left to grow an epoch: the network may have become slower for good. */
+const BASE_DRIFT = 1.01;
 /** The share of proportional growth that makes a probe up worth keeping. */
 const UP_GAIN = 0.4;
 /** What a probe down may lose. Were it too much, the next probe up would win it back: below the knee a quarter more brings a quarter. */
@@ -84,17 +91,20 @@ export class ConcurrencyLimit {
   /** Mean duration of a request, exponentially averaged; 0 before the first. */
   #duration = 0;
 
-  // The epoch that runs.
-  #since: number;
+  // The epoch that runs. The settling time ends at #settled; it is fixed when the epoch begins.
+  #settled: number;
   #seen: number;
   #work = 0;
   #busy = 0;
   #ended = 0;
+  #took = 0;
   #lost = 0;
   #wasRefused = false;
 
   // What earlier epochs have taught.
   #before: { limit: number; rate: number } | null = null;
+  /** The shortest mean duration of an epoch, drifting up: what a request takes without a queue. */
+  #base = Infinity;
   #stableRate = 0;
   #stableLimit: number;
   #hold = 1;
@@ -109,7 +119,7 @@ export class ConcurrencyLimit {
     this.#max = bounds.max;
     this.#limit = bounds.initial;
     this.#stableLimit = bounds.initial;
-    this.#since = now;
+    this.#settled = now;
     this.#seen = now;
   }
 
@@ -127,18 +137,22 @@ export class ConcurrencyLimit {
    * Time has passed with `inFlight` requests; ends the epoch where it is over.
    */
   advance(now: number, inFlight: number): void {
-    const settled = this.#since + this.#duration;
-    this.#busy += inFlight * Math.max(0, now - Math.max(this.#seen, settled));
+    this.#busy += inFlight * Math.max(0, now - Math.max(this.#seen, this.#settled));
     this.#seen = Math.max(this.#seen, now);
-    const least = this.#phase === 'start' ? START_MEASURE : MEASURE;
-    const length = Math.min(MAX_MEASURE, Math.max(least, DURATIONS_A_MEASURE * this.#duration));
-    if (now >= settled + length) this.#endEpoch(now, now - settled);
+    const [least, durations] = this.#phase === 'start' ? [START_MEASURE, 1] : [MEASURE, DURATIONS_A_MEASURE];
+    const length = Math.min(MAX_MEASURE, Math.max(least, durations * this.#duration));
+    const enough = this.#ended >= Math.min(ENDED_A_MEASURE, this.#limit) || now >= this.#settled + MAX_MEASURE;
+    if (enough && now >= this.#settled + length) this.#endEpoch(now, now - this.#settled);
   }
 
-  /** Work was done: bytes received, or a request's own share. */
-  worked(work: number, now: number, inFlight: number): void {
+  /**
+   * Work was done: bytes received, or a request's own share.
+   * @param from when it began; what was done before the epoch's measuring time does not count
+   */
+  worked(work: number, from: number, now: number, inFlight: number): void {
     this.advance(now, inFlight);
-    if (now >= this.#since + this.#duration) this.#work += work;
+    if (now < this.#settled) return;
+    this.#work += from >= this.#settled || now <= from ? work : (work * (now - this.#settled)) / (now - from);
   }
 
   /** A request ended after `duration` milliseconds; `lost` where nothing or a reset came back. */
@@ -150,8 +164,13 @@ export class ConcurrencyLimit {
       // A timeout says nothing about how long a request takes.
       if (this.#lost >= 2 && this.#lost >= LOST_SHARE * Math.max(this.#ended, this.#limit)) this.#decrease(now);
     } else {
+      this.#took += duration;
       // The first request sets the scale, later ones move it by an eighth (as TCP's smoothed round-trip time, RFC 6298).
-      this.#duration = this.#duration === 0 ? duration : this.#duration + (duration - this.#duration) / 8;
+      if (this.#duration > 0) this.#duration += (duration - this.#duration) / 8;
+      else {
+        this.#duration = Math.max(duration, Number.MIN_VALUE);
+        this.#restart(now);
+      }
     }
   }
 
@@ -171,6 +190,7 @@ export class ConcurrencyLimit {
 
   #endEpoch(now: number, measured: number): void {
     const rate = this.#work / measured;
+    if (this.#took > 0) this.#base = Math.min(this.#base * BASE_DRIFT, this.#took / (this.#ended - this.#lost));
     const saturated = this.#wasRefused && this.#busy >= SATURATED * this.#limit * measured;
     if (saturated && rate > 0) this.#judge(rate, now);
     else if (this.#phase === 'up' || this.#phase === 'down') this.#settle(this.#stableLimit);
@@ -221,8 +241,15 @@ export class ConcurrencyLimit {
     const remembered = now - this.#decreasedAt < MEMORY;
     const top = remembered ? Math.max(this.#min, Math.floor(this.#ceiling * CEILING)) : this.#max;
     const cautious = !remembered && this.#limit >= this.#ceiling * DECREASE;
-    const up = Math.min(this.#max, top, this.#limit + Math.max(1, Math.round(this.#limit * (cautious ? CAUTIOUS_STEP : STEP_UP))));
-    const down = this.#limit - Math.max(1, Math.round(this.#limit * STEP_DOWN));
+    const up = Math.min(
+      this.#max,
+      top,
+      this.#limit + Math.max(1, Math.round(this.#limit * (cautious ? CAUTIOUS_STEP : STEP_UP))),
+    );
+    // By Little's law what is more than limit × base ÷ duration stands in a queue; a half on top keeps the step on the safe side.
+    const queued = 1 - (1.5 * this.#base) / this.#duration;
+    const step = Math.min(MAX_STEP_DOWN, Math.max(STEP_DOWN, queued));
+    const down = Math.max(Math.min(this.#min, this.#limit - 1), this.#limit - Math.max(1, Math.round(this.#limit * step)));
     if (this.#nextProbe === 'up' && up > this.#limit) this.#probe('up', up);
     else if (down >= this.#min) this.#probe('down', down);
     else if (up > this.#limit) this.#probe('up', up);
@@ -231,7 +258,8 @@ export class ConcurrencyLimit {
   #judgeUp(rate: number): void {
     const proportional = this.#limit / this.#stableLimit - 1;
     if (rate < this.#stableRate * (1 + UP_GAIN * proportional)) this.#reject('down');
-    else if (rate < this.#stableRate * (1 + LINEAR_GAIN * proportional) || this.#ceiling < Infinity) this.#accept(rate, 'up');
+    else if (rate < this.#stableRate * (1 + LINEAR_GAIN * proportional) || this.#ceiling < Infinity)
+      this.#accept(rate, 'up');
     else {
       this.#settle(this.#limit);
       this.#phase = 'start';
@@ -280,11 +308,12 @@ export class ConcurrencyLimit {
   }
 
   #restart(now: number): void {
-    this.#since = now;
+    this.#settled = now + this.#duration;
     this.#seen = now;
     this.#work = 0;
     this.#busy = 0;
     this.#ended = 0;
+    this.#took = 0;
     this.#lost = 0;
     this.#wasRefused = false;
   }

@@ -31,6 +31,8 @@ export interface ConcurrencyOptions {
   readonly initialSmall: number;
   /** Most small requests at once. */
   readonly maxSmall: number;
+  /** Large runs at once before anything is known. */
+  readonly initialLarge: number;
   /** Most large runs at once. */
   readonly maxLarge: number;
   /** Requests of more bytes than this are large. */
@@ -45,6 +47,7 @@ export interface ConcurrencyOptions {
  * - initialSmall 16: any origin bears as many, and a first directory walk at 10 ms starts at 1600 files/s instead of 400.
  * - maxSmall 128: at S3's first byte after 100 to 200 ms these are 640 to 1280 files/s, which is what one core of control plane
  *   can follow (0.8 ms a file); at 10 ms the optimum lies below it, and is found.
+ * - initialLarge 8: a run takes a third of a second on S3, so each doubling would cost as much; readahead's own windows start small.
  * - maxLarge 16: 16 × 85 MB/s is 11 Gb/s; 16 runs of 16 MiB are 256 MiB of buffers.
  * - largeFrom 2 MiB: below it a request's time is mostly latency (2 MiB stream in 23 ms at 90 MB/s).
  * - maxBytes 256 MiB: half of the default `--memory`; the caller passes half of the configured one.
@@ -53,13 +56,15 @@ export const CONCURRENCY_DEFAULTS: ConcurrencyOptions = {
   min: 4,
   initialSmall: 16,
   maxSmall: 128,
+  initialLarge: 8,
   maxLarge: 16,
   largeFrom: 2 * 1024 * 1024,
   maxBytes: 256 * 1024 * 1024,
 };
 
 // A request's own cost, in bytes' worth of work: without it, a hundred requests of 1 KiB would look idle beside one of 1 MiB.
-// 64 KiB is what a connection of 85 MB/s carries in the 0.7 ms that a request costs at both ends.
+// 64 KiB is what a connection of 85 MB/s carries in the 0.7 ms that a request costs at both ends. It is spread over the request's
+// bytes: counted at its end, requests that end together would look like bursts.
 const WORK_PER_REQUEST = 64 * 1024;
 
 // Retry-After beyond this is not believed: the next answer says it again if it is meant.
@@ -72,6 +77,8 @@ export interface FetchTicket {
   readonly bytes: number;
   /** When it was admitted. */
   readonly admittedAt: number;
+  /** When bytes of it were reported last; kept here by `received`. */
+  reportedAt: number;
 }
 
 /** The answer to a request for admission. */
@@ -113,14 +120,14 @@ export class FetchConcurrency {
    */
   constructor(options: Partial<ConcurrencyOptions>, now: number) {
     this.#options = { ...CONCURRENCY_DEFAULTS, ...options };
-    const { min, initialSmall, maxSmall, maxLarge } = this.#options;
+    const { min, initialSmall, maxSmall, initialLarge, maxLarge } = this.#options;
     const bounds = (initial: number, max: number): LimitBounds => {
       const least = Math.min(min, max);
       return { min: least, max, initial: Math.max(least, Math.min(initial, max)) };
     };
     this.#limits = {
       small: new ConcurrencyLimit(bounds(initialSmall, maxSmall), now),
-      large: new ConcurrencyLimit(bounds(min, maxLarge), now),
+      large: new ConcurrencyLimit(bounds(initialLarge, maxLarge), now),
     };
   }
 
@@ -133,7 +140,8 @@ export class FetchConcurrency {
     const kind: RequestKind = request.bytes > this.#options.largeFrom ? 'large' : 'small';
     const limit = this.#limits[kind];
     limit.advance(now, this.#inFlight[kind]);
-    const places = request.priority === 'demand' ? limit.current : limit.current - Math.max(1, Math.floor(limit.current / 8));
+    const places =
+      request.priority === 'demand' ? limit.current : limit.current - Math.max(1, Math.floor(limit.current / 8));
     if (this.#inFlight[kind] >= places) {
       limit.refused();
       return { ticket: null, why: 'requests', until: null };
@@ -145,21 +153,27 @@ export class FetchConcurrency {
     }
     this.#inFlight[kind] += 1;
     this.#bytes += request.bytes;
-    return { ticket: { kind, bytes: request.bytes, admittedAt: now } };
+    return { ticket: { kind, bytes: request.bytes, admittedAt: now, reportedAt: now } };
   }
 
   /**
-   * Body bytes have come in; called as they come (a block at a time is often enough), or once before `finished`.
+   * Body bytes have come in since the last call for this request. Called a block at a time it measures best; once before
+   * `finished` will do: what came is spread over the time in which it came.
    */
   received(ticket: FetchTicket, bytes: number, now: number): void {
-    this.#limits[ticket.kind].worked(bytes, now, this.#inFlight[ticket.kind]);
+    const work = bytes * (1 + WORK_PER_REQUEST / Math.max(1, ticket.bytes));
+    this.#limits[ticket.kind].worked(work, ticket.reportedAt, now, this.#inFlight[ticket.kind]);
+    ticket.reportedAt = now;
   }
 
   /** A request has ended; its place and its bytes are free. Exactly once a ticket. */
   finished(ticket: FetchTicket, outcome: FetchOutcome, now: number): void {
     const limit = this.#limits[ticket.kind];
-    limit.worked(outcome.kind === 'ok' ? WORK_PER_REQUEST : 0, now, this.#inFlight[ticket.kind]);
-    limit.ended(now - ticket.admittedAt, outcome.kind === 'lost', now, this.#inFlight[ticket.kind]);
+    if (ticket.bytes === 0 && outcome.kind === 'ok') limit.worked(WORK_PER_REQUEST, now, now, this.#inFlight[ticket.kind]);
+    // What was refused or cancelled says nothing about how long a request takes.
+    if (outcome.kind === 'ok' || outcome.kind === 'lost') {
+      limit.ended(now - ticket.admittedAt, outcome.kind === 'lost', now, this.#inFlight[ticket.kind]);
+    } else limit.advance(now, this.#inFlight[ticket.kind]);
     this.#inFlight[ticket.kind] -= 1;
     this.#bytes -= ticket.bytes;
     if (outcome.kind !== 'throttled') return;

@@ -91,11 +91,12 @@ export class LruByObject implements EvictionPolicy {
   choose(candidates: Iterable<EvictionCandidate>, need: EvictionNeed, now: number): EvictionChoice {
     const tally = new Tally(need);
     const deferred: EvictionCandidate[] = [];
+    if (tally.met) return tally.choice();
     for (const page of pages(candidates, this.#lookahead, this.#maxScan)) {
-      if (tally.met) break;
       const free = page.filter((candidate) => !isPinned(candidate, now));
       deferred.push(...free.filter((candidate) => candidate.open));
       tally.take(free.filter((candidate) => !candidate.open));
+      if (tally.met) break;
     }
     tally.take(deferred);
     return tally.choice();

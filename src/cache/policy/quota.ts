@@ -134,7 +134,8 @@ export class QuotaGate {
       bytes: shortage.bytes > 0 ? Math.min(shortage.bytes + limits.slackBytes, use.evictableBytes) : 0,
       files: shortage.files > 0 ? Math.min(shortage.files + limits.slackFiles, use.evictableFiles) : 0,
     };
-    if (shortage.bytes <= use.evictableBytes && shortage.files <= use.evictableFiles) return { kind: 'evict', need, reason };
+    if (shortage.bytes <= use.evictableBytes && shortage.files <= use.evictableFiles)
+      return { kind: 'evict', need, reason };
     const useful = need.bytes > 0 || need.files > 0;
     return { kind: 'bypass', need: useful ? need : null, reason };
   }

@@ -113,7 +113,8 @@ export const RETRY_RULES = {
 export function decideRetry(failed: FailedTry, state: RetryState, random: () => number): RetryDecision {
   const rule = ruleFor(failed);
   if (rule.atOnce === 0 && rule.backoffBase === null) return { action: 'never', reason: 'permanent' };
-  if (state.priority === 'readahead' && state.tries >= READAHEAD_TRIES) return { action: 'never', reason: 'nobody-waits' };
+  if (state.priority === 'readahead' && state.tries >= READAHEAD_TRIES)
+    return { action: 'never', reason: 'nobody-waits' };
   if (state.deadline > 0 && state.elapsed >= state.deadline) return { action: 'never', reason: 'deadline' };
   if (state.tries <= rule.atOnce && failed.retryAfter === null) return { action: 'now' };
   const delay = delayOf(rule, failed.retryAfter, state.tries, random);

@@ -7,7 +7,7 @@
  *
  * Invariants:
  * 1. Every slot gets exactly one answer; an error becomes the errno of its code and one log line.
- * 2. A name is answered as absent only when its directory is listed to its end.
+ * 2. A name is answered as absent only when its directory is listed, or its first listing has passed the name.
  * 3. No answer does work proportional to the directory: READDIR reads what fits into one reply.
  */
 import { constants } from 'node:os';
@@ -35,6 +35,8 @@ export interface DirectoryLister {
    * @throws DlfsError when it failed
    */
   progress(dir: number): Promise<void>;
+  /** Whether the listing under way has passed this name. */
+  decided(dir: number, name: string): boolean;
 }
 
 /** What the service is made of. */
@@ -150,7 +152,7 @@ export class NameService {
       this.#o.engine.replyEntry(this.#session, slot, node.ino, node.size, node.mtimeMs, node.dir);
       return true;
     }
-    if (!this.#o.index.isListed(parent)) return false;
+    if (!this.#o.index.isListed(parent) && !this.#o.lister.decided(parent, name)) return false;
     this.#negative(slot);
     return true;
   }

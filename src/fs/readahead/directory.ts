@@ -98,6 +98,9 @@ const MAX_STRIDE = 64;
 /** What it takes while too much is wasted, and how often that doubles. */
 const NEIGHBOURS_WHEN_WASTEFUL = 4;
 const MAX_FAILURES = 4;
+/** A walk has failed that wasted more than this share of what it read; one failure is forgiven for so many files read well. */
+const WASTE_OF_A_FAILURE = 0.1;
+const PRAISE_EVERY = 64;
 
 // The user's bargain: 1 % more bytes from the origin. The first 4 MiB are free, some 40 files, so that a fresh mount may guess at all.
 // 4 GiB of memory: an hour of a slow job, seconds of a fast one; both see at least 30,000 files of 110 KB.
@@ -109,6 +112,10 @@ const WASTE_MEMORY = 4096 * MIB;
 const STRAYS_TO_SHRINK = 3;
 const STRAYS_TO_END = 6;
 
+// Events in a directory without one in a walk there, after which it is taken for left: its readers would have to be a hundred times
+// slower than the others.
+const ABANDONED_EVENTS = 128;
+
 // A training step, a checkpoint or an evaluation may keep a reader away for a minute; what it finds then is still cached, and its
 // marks are still heard: they refund what has been counted as wasted.
 const IDLE = 60_000;
@@ -117,6 +124,7 @@ const MAX_WALKS = 256;
 const MAX_DIRS = 4096;
 const MAX_PIDS = 4096;
 const MAX_GIVEN_UP = 8192;
+const MAX_SEEN = 16_384;
 /** Readers of one directory whose last place is remembered: more than a node's loader has workers on one directory at a time. */
 const PLACES = 16;
 /** A directory crossing is looked up for each change of directory of a pid that walks, else only for each 16th: look-ups cost. */
@@ -130,6 +138,13 @@ interface Place {
   readonly count: number;
   /** Whether the row came from the directory before. */
   readonly crossed: boolean;
+}
+
+interface Directory {
+  /** Last places, oldest first. */
+  places: Place[];
+  /** Events in it so far. */
+  events: number;
 }
 
 interface Reader {
@@ -155,9 +170,10 @@ export class DirectoryReadahead {
   readonly #head: number;
   readonly #outstanding = new Map<number, Outstanding>();
   readonly #walks: RecencyMap<Walk, Walk>;
-  /** The last places in a directory, of whatever pid, oldest first. */
-  readonly #places = new RecencyMap<number, Place[]>(MAX_DIRS);
+  readonly #dirs = new RecencyMap<number, Directory>(MAX_DIRS);
   readonly #readers = new RecencyMap<number, Reader>(MAX_PIDS);
+  /** Files read of late: by other workers, whose places a walk comes to. */
+  readonly #seen = new RecencyMap<number, true>(MAX_SEEN);
   /** Bytes of files that counted as wasted, by ino: read after all, they are refunded. */
   readonly #givenUp = new RecencyMap<number, number>(MAX_GIVEN_UP);
   readonly #ledger = new WasteLedger(WASTE_LIMIT, WASTE_ALLOWANCE, WASTE_MEMORY);
@@ -205,6 +221,7 @@ export class DirectoryReadahead {
     // Further blocks of the file that the reader is at already say nothing new.
     if (entry === undefined && reader.place?.file.ino === event.file.ino) return { prefetch: [], cancel: [] };
     this.#ledger.read(this.#cost(event.file));
+    this.#seen.set(event.file.ino, true);
     const place = this.#moveTo(event, reader);
     const prefetch = entry === undefined ? this.#elsewhere(event, reader, place) : this.#goOn(event, reader, entry);
     return { prefetch, cancel: this.#cancelled };
@@ -219,7 +236,7 @@ export class DirectoryReadahead {
     for (const walk of this.#walks.values()) {
       if (walk.dir === dir) this.#end(walk);
     }
-    this.#places.delete(dir);
+    this.#dirs.delete(dir);
     return this.#cancelled;
   }
 
@@ -232,11 +249,10 @@ export class DirectoryReadahead {
     // While too much is wasted, a quarter of what a walk has read is what it may guess.
     const most = this.#ledger.allows(0) ? this.#maxWindow : Math.max(FIRST_WINDOW, Math.floor(walk.readCount / 4));
     walk.read(entry, Math.min(this.#maxWindow, Math.max(most, walk.window)));
-    walk.pid = event.pid;
-    walk.usedAt = event.now;
-    this.#walks.use(walk);
+    this.#touch(walk, event);
     reader.window = walk.window;
-    if (walk.readCount % 16 === 0 && walk.wastedCount * 10 < walk.readCount) this.#praise(reader, walk);
+    if (walk.readCount % PRAISE_EVERY === 0 && walk.wastedCount <= WASTE_OF_A_FAILURE * walk.readCount)
+      this.#praise(reader, walk);
     this.#settle(walk.passed());
     if (this.#isWrong(walk)) {
       this.#end(walk);
@@ -253,10 +269,8 @@ export class DirectoryReadahead {
     const walk = this.#justAhead(event);
     if (walk !== null) {
       walk.leapTo(event.dir, event.file);
-      walk.pid = event.pid;
-      walk.usedAt = event.now;
       walk.strays = 0;
-      this.#walks.use(walk);
+      this.#touch(walk, event);
       if (!this.#isWrong(walk)) return this.#refill(walk);
       this.#end(walk);
     } else this.#stray(event.pid, reader);
@@ -274,25 +288,47 @@ export class DirectoryReadahead {
     else if (reader.step > 1 && reader.files >= needed(STRIDED_FILES, reader.failures.strided)) {
       walk = new Walk(event, reader.step, FIRST_WINDOW, false);
     } else return [];
+    this.#endAbandoned(event.dir);
     this.#walks.set(walk, walk);
+    this.#touch(walk, event);
     const files = this.#refill(walk);
     if (walk.outstanding.size === 0) this.#walks.delete(walk);
     return files;
+  }
+
+  #touch(walk: Walk, event: FileEvent): void {
+    walk.pid = event.pid;
+    walk.usedAt = event.now;
+    walk.usedAtEvent = this.#dirs.peek(event.dir)?.events ?? 0;
+    this.#walks.use(walk);
+  }
+
+  /** Before another walk starts in a directory: those that its readers have long left show what such starts have cost. */
+  #endAbandoned(dir: number): void {
+    const events = this.#dirs.peek(dir)?.events ?? 0;
+    for (const walk of this.#walks.values()) {
+      if (walk.dir === dir && events - walk.usedAtEvent > ABANDONED_EVENTS) this.#end(walk);
+    }
   }
 
   /** Notes where the reader is now, and what rows lead there. */
   #moveTo(event: FileEvent, reader: Reader): Place {
     const own = reader.place;
     this.#follow(event, reader);
-    const places = this.#places.use(event.dir) ?? [];
-    const neighbour = places.findLast((place) => this.#isNext(place, event.file));
+    const dir = this.#dirs.use(event.dir) ?? { places: [], events: 0 };
+    dir.events += 1;
+    const neighbour = dir.places.findLast((place) => this.#isNext(place, event.file));
     let [count, crossed] = [1, false];
     if (neighbour !== undefined) [count, crossed] = [neighbour.count + 1, neighbour.crossed];
-    else if (own !== null && own.dir !== event.dir && this.#crossed(own, reader, event)) [count, crossed] = [own.count + 1, true];
+    else if (own !== null && own.dir !== event.dir && this.#crossed(own, reader, event))
+      [count, crossed] = [own.count + 1, true];
     const place: Place = { dir: event.dir, file: event.file, count, crossed };
     reader.place = place;
-    const kept = places.filter((other) => other !== neighbour && other !== own && other.file.ino !== event.file.ino);
-    this.#places.set(event.dir, [...kept.slice(-(PLACES - 1)), place]);
+    const kept = dir.places.filter(
+      (other) => other !== neighbour && other !== own && other.file.ino !== event.file.ino,
+    );
+    dir.places = [...kept.slice(-(PLACES - 1)), place];
+    this.#dirs.set(event.dir, dir);
     return place;
   }
 
@@ -326,7 +362,9 @@ export class DirectoryReadahead {
     let found: Walk | null = null;
     for (const walk of this.#walks.values()) {
       const gap = event.file.ino - walk.cursorIno;
-      if (walk.dir === event.dir && gap >= 1 && gap <= walk.stride * (walk.window + 1) && gap % walk.stride === 0) found = walk;
+      // A walk that is full was not outrun: what it expects is simply not read.
+      if (walk.dir !== event.dir || gap < 1 || !walk.hasRoom) continue;
+      if (gap <= walk.stride * (walk.window + 1) && gap % walk.stride === 0) found = walk;
     }
     return found;
   }
@@ -358,7 +396,8 @@ export class DirectoryReadahead {
       this.#lookups,
       (file) => this.#cost(file),
       room,
-      (ino) => this.#outstanding.has(ino),
+      // Read of late and still there: nobody is about to read it. Read of late and evicted: the next epoch is.
+      (ino) => this.#outstanding.has(ino) || (this.#seen.peek(ino) === true && this.#lookups.resident(ino)),
     );
     for (const file of files) {
       const entry = walk.outstanding.get(file.ino);
@@ -372,8 +411,8 @@ export class DirectoryReadahead {
   #end(walk: Walk): void {
     this.#walks.delete(walk);
     this.#giveUp([...walk.outstanding.values()]);
-    const reader = this.#readers.peek(walk.pid);
-    if (reader === undefined || walk.wastedCount <= walk.readCount) return;
+    const reader = this.#readers.peek(walk.starter);
+    if (reader === undefined || WASTE_OF_A_FAILURE * walk.readCount >= walk.wastedCount) return;
     const kind = walk.stride === 1 ? 'neighbours' : 'strided';
     reader.failures[kind] = Math.min(MAX_FAILURES, reader.failures[kind] + 1);
   }
@@ -421,7 +460,14 @@ export class DirectoryReadahead {
   #reader(pid: number): Reader {
     let reader = this.#readers.use(pid);
     if (reader === undefined) {
-      reader = { place: null, step: 0, files: 0, window: FIRST_WINDOW, failures: { neighbours: 0, strided: 0 }, changes: 0 };
+      reader = {
+        place: null,
+        step: 0,
+        files: 0,
+        window: FIRST_WINDOW,
+        failures: { neighbours: 0, strided: 0 },
+        changes: 0,
+      };
       this.#readers.set(pid, reader);
     }
     return reader;

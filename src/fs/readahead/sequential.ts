@@ -281,15 +281,16 @@ export class SequentialReadahead {
     const strided = this.#step(file, stream, event);
     if (strided !== null) return strided;
     // Most readers that begin at the beginning go on: the next block comes along (so does the kernel's readahead, from offset 0).
-    if (event.block === 0 && file.doubt === 0) return this.#confirm(stream, event, { base: 0, stride: 1, length: 1 }, 1);
+    if (event.block === 0 && file.doubt === 0)
+      return this.#confirm(stream, event, { base: 0, stride: 1, length: 1 }, 1);
     return NOTHING;
   }
 
-  /** A place that nobody had planned: two equal steps of one pid are a stride. */
+  /** A place that nobody had planned: equal steps of one pid are a stride. */
   #step(file: FileState, stream: Stream, event: BlockEvent): Extension | null {
     const before = file.steps.use(event.pid);
     const delta = before === undefined ? 0 : event.block - before.start;
-    const times = before !== undefined && delta === before.delta ? before.times + 1 : 1;
+    const times = delta === before?.delta ? before.times + 1 : 1;
     file.steps.set(event.pid, { start: event.block, delta, times, stream });
     if (before === undefined || delta === 0) return null;
     const near = delta < 0 && -delta * this.#blockSize <= CANDIDATE_REORDER;

@@ -200,11 +200,14 @@ export class Stream {
       const count = Math.min(this.#blockOf(position) + length, blocks) - first;
       if (count <= 0) continue;
       const last = ranges.at(-1);
-      if (last !== undefined && last.first + last.count === first) last.count += count;
-      else if (last !== undefined && first + count === last.first && last.count < run) {
-        last.first = first;
-        last.count += count;
-      } else ranges.push({ first, count });
+      const ascends = last?.first === first - (last?.count ?? 0);
+      const descends = last?.first === first + count && last.count < run;
+      if (last === undefined || !(ascends || descends)) {
+        ranges.push({ first, count });
+        continue;
+      }
+      last.first = Math.min(last.first, first);
+      last.count += count;
     }
     return ranges;
   }

@@ -25,8 +25,8 @@ export interface DirectoryLookups {
   after(dir: number, name: string, limit: number): readonly Sibling[];
   /** @returns the directory whose files a walker reads after those of `dir`; null where there is none, or it is not listed yet */
   nextDirectory?(dir: number): number | null;
-  /** @returns true for a file that is in the cache already: it needs a mark, not a fetch, and costs nothing if not read */
-  resident?(ino: number): boolean;
+  /** @returns true for a file that is in the cache, or on its way: it needs a mark, not a fetch, and costs nothing if not read */
+  resident(ino: number): boolean;
 }
 
 /** A file to prefetch. */
@@ -42,6 +42,8 @@ export interface Outstanding {
   readonly file: PrefetchFile;
   /** Its place in the walk. */
   readonly order: number;
+  /** When it was taken, monotonic milliseconds. */
+  readonly takenAt: number;
 }
 
 /** Siblings looked up at a time: some 300 µs of the event loop at most. */
@@ -50,14 +52,21 @@ const PAGE = 256;
 /** Directories without any file that are passed in one refill: a tree of empty directories must not hold the event loop. */
 const MAX_EMPTY = 16;
 
+// Workers that take a batch each are some batches apart (16 workers with 256 files: 8192 files), which a node reads in seconds.
+const PASSED_AFTER = 10_000;
+
 /** One walk; see the file's header. */
 export class Walk {
   /** Every how many siblings a file is read: 1 for all. */
   readonly stride: number;
+  /** Whose reads started it. */
+  readonly starter: number;
   /** Who was seen in it last. */
   pid: number;
   /** When that was, monotonic milliseconds. */
   usedAt: number;
+  /** The same as a count of its directory's events. */
+  usedAtEvent = 0;
   /** Directory of the cursor. */
   dir: number;
   /** Name of the last sibling looked at. */
@@ -85,8 +94,14 @@ export class Walk {
   #sinceGrowth = 0;
 
   /** @param from the file read last: the walk continues behind it */
-  constructor(from: { dir: number; file: Sibling; pid: number; now: number }, stride: number, window: number, crosses: boolean) {
+  constructor(
+    from: { dir: number; file: Sibling; pid: number; now: number },
+    stride: number,
+    window: number,
+    crosses: boolean,
+  ) {
     this.stride = stride;
+    this.starter = from.pid;
     this.pid = from.pid;
     this.usedAt = from.now;
     this.dir = from.dir;
@@ -100,6 +115,11 @@ export class Walk {
   /** Bytes of the outstanding files. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Half the window or more is free. */
+  get hasRoom(): boolean {
+    return 2 * this.outstanding.size <= this.window;
   }
 
   /**
@@ -119,15 +139,15 @@ export class Walk {
   }
 
   /**
-   * Files that were passed: further behind the reader than its parallel readers may be.
+   * Files that were passed: further behind the reader, and for longer, than parallel readers may be.
    * @returns what now counts as wasted
    */
   passed(): Outstanding[] {
-    // Workers that take a batch each are a few windows apart at most; a walk's files come in ascending order.
+    // A walk's files come in ascending order.
     const slack = 2 * Math.max(16, this.window);
     const passed: Outstanding[] = [];
     for (const entry of this.outstanding.values()) {
-      if (entry.order >= this.#head - slack) break;
+      if (entry.order >= this.#head - slack || this.usedAt - entry.takenAt < PASSED_AFTER) break;
       passed.push(entry);
     }
     for (const entry of passed) this.waste(entry);
@@ -154,7 +174,7 @@ export class Walk {
    * Takes further files, once half the window is free.
    * @param cost bytes to fetch of a file
    * @param mostBytes bytes that may be outstanding in this walk
-   * @param isTaken true for a file that is outstanding already, in whatever walk
+   * @param isTaken true for a file that is outstanding already, in whatever walk, or was read just now
    */
   refill(
     lookups: DirectoryLookups,
@@ -163,7 +183,7 @@ export class Walk {
     isTaken: (ino: number) => boolean,
   ): PrefetchFile[] {
     const taken: PrefetchFile[] = [];
-    if (this.ended || 2 * this.outstanding.size > this.window) return taken;
+    if (this.ended || !this.hasRoom) return taken;
     let [empty, looked] = [0, 0];
     while (!this.ended && this.outstanding.size < this.window && looked < PAGE) {
       const wanted = (this.window - this.outstanding.size - 1) * this.stride + this.#skip + 1;
@@ -172,7 +192,7 @@ export class Walk {
       for (const file of page) {
         looked += 1;
         if (this.#skip === 0 && !isTaken(file.ino)) {
-          const bytes = lookups.resident?.(file.ino) === true ? 0 : cost(file);
+          const bytes = lookups.resident(file.ino) ? 0 : cost(file);
           if (this.outstanding.size > 0 && this.#bytes + bytes > mostBytes) return taken;
           taken.push(this.#take(file, bytes));
         }
@@ -197,7 +217,7 @@ export class Walk {
 
   #take(file: Sibling, bytes: number): PrefetchFile {
     const taken = { ino: file.ino, name: file.name, size: file.size, dir: this.dir, bytes };
-    this.outstanding.set(file.ino, { walk: this, file: taken, order: this.#order });
+    this.outstanding.set(file.ino, { walk: this, file: taken, order: this.#order, takenAt: this.usedAt });
     this.#order += 1;
     this.#bytes += bytes;
     return taken;

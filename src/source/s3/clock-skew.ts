@@ -8,6 +8,7 @@
  * 1. One warning a process, however often it is corrected.
  * 2. The offset stays within a hundred years: a Date from nowhere breaks no arithmetic.
  */
+import { parseHttpDate } from '../http-date.ts';
 import type { Logger } from '../../base/log.ts';
 
 /** Below this an offset counts as none; milliseconds. A third of what S3 lets pass. */
@@ -57,7 +58,7 @@ export class ClockSkew {
    * @returns whether the offset changed
    */
   correct(date: string | null, nowMs: number): boolean {
-    const serverMs = date === null || date.length > 40 ? Number.NaN : Date.parse(date);
-    return Number.isNaN(serverMs) ? false : this.adopt(serverMs - nowMs);
+    const serverMs = date === null ? null : parseHttpDate(date);
+    return serverMs === null ? false : this.adopt(serverMs - nowMs);
   }
 }

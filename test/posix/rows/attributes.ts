@@ -50,11 +50,20 @@ export const attributes: Rows = {
   },
   'inode numbers are unique, none is 0, and one name keeps its own': async (t) => {
     const paths = [...t.tree.files.keys(), ...t.tree.dirs.keys()];
-    const first = await t.helper.call('stats', paths.map((path) => at(t, path)));
-    const again = await t.helper.call('stats', paths.map((path) => at(t, path)));
+    const first = await t.helper.call(
+      'stats',
+      paths.map((path) => at(t, path)),
+    );
+    const again = await t.helper.call(
+      'stats',
+      paths.map((path) => at(t, path)),
+    );
     assert.equal(new Set(first.map(({ ino }) => ino)).size, paths.length);
     assert.ok(first.every(({ ino }) => ino > 0));
-    assert.deepEqual(again.map(({ ino }) => ino), first.map(({ ino }) => ino));
+    assert.deepEqual(
+      again.map(({ ino }) => ino),
+      first.map(({ ino }) => ino),
+    );
     assert.equal(new Set(first.map(({ dev }) => dev)).size, 1, 'one device');
   },
   'fstat(2) of an open file and stat(2) of its name agree': async (t) => {
@@ -79,7 +88,9 @@ export const attributes: Rows = {
     await t.helper.call('listdir', at(t, parentOf(UNEVEN)));
     assert.deepEqual(await t.helper.call('stat', at(t, UNEVEN)), before);
   },
-  'statvfs(3) shows a read-only file system with names of up to 255 bytes, nosuid and nodev, but not noexec': async (t) => {
+  'statvfs(3) shows a read-only file system with names of up to 255 bytes, nosuid and nodev, but not noexec': async (
+    t,
+  ) => {
     for (const path of ['', 'deep/er', UNEVEN]) {
       const found = await t.helper.call('statvfs', at(t, path));
       assert.equal(found.namemax, 255);
@@ -91,7 +102,11 @@ export const attributes: Rows = {
   'access(2) answers as the modes say, for root, the owner, its group and nobody': async (t) => {
     const subjects = [ROOT, NOBODY, t.owner, inGroup(t)];
     for (const who of subjects) {
-      for (const [path, isDir] of [[UNEVEN, false], ['', true], ['deep', true]] as const) {
+      for (const [path, isDir] of [
+        [UNEVEN, false],
+        ['', true],
+        ['deep', true],
+      ] as const) {
         const mode = isDir ? t.owner.dirMode : t.owner.fileMode;
         for (const wanted of [0, R_OK, X_OK, R_OK | X_OK]) {
           const expected = mayReach(t, who, path) && allows(who, t.owner, mode, wanted, isDir) ? 'OK' : 'EACCES';
@@ -121,7 +136,12 @@ export const attributes: Rows = {
   },
   'opening answers as the modes say, for root, the owner, its group and nobody': async (t) => {
     for (const who of [ROOT, NOBODY, t.owner, inGroup(t)]) {
-      for (const [path, isDir] of [[UNEVEN, false], [`${SMALL}/0/0.jpg`, false], ['', true], [SMALL, true]] as const) {
+      for (const [path, isDir] of [
+        [UNEVEN, false],
+        [`${SMALL}/0/0.jpg`, false],
+        ['', true],
+        [SMALL, true],
+      ] as const) {
         const mode = isDir ? t.owner.dirMode : t.owner.fileMode;
         const expected = mayReach(t, who, path) && allows(who, t.owner, mode, R_OK, isDir) ? 'OK' : 'EACCES';
         const got = await outcome(t.helper.callAs(who, isDir ? 'listdir' : 'digest', at(t, path)));

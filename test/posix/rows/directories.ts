@@ -77,7 +77,10 @@ export const directories: Rows = {
     ] as const) {
       const [names, found, again] = await t.helper.call('seekdir', at(t, dir), picks);
       assert.deepEqual(sortedByBytes(names), expected(t, dir));
-      assert.deepEqual(found, picks.map((pick) => names[pick]));
+      assert.deepEqual(
+        found,
+        picks.map((pick) => names[pick]),
+      );
       assert.deepEqual(again, names);
     }
   },
@@ -91,7 +94,7 @@ export const directories: Rows = {
     await t.helper.with(at(t, WIDE), flags, async (one) => {
       await t.helper.with(at(t, WIDE), flags, async (other) => {
         const seen: [string[], string[]] = [[], []];
-        for (let more = true; more; ) {
+        for (let more = true; more;) {
           const first = await t.helper.call('getdents_fd', one, 4096);
           const second = await t.helper.call('getdents_fd', other, 1024);
           seen[0].push(...first.map(nameOf));

@@ -36,12 +36,15 @@ export const dlfsOnly: Rows = {
     assert.equal(await t.helper.call('statfs_type', t.dir), FUSE_SUPER_MAGIC);
     assert.equal((await t.helper.call('stat', t.dir)).ino, 1);
   },
-  'the mount table shows fuse.dlfs, read-only, nosuid, nodev, for every user, with modes checked by the kernel': async (t) => {
+  'the mount table shows fuse.dlfs, read-only, nosuid, nodev, for every user, with modes checked by the kernel': async (
+    t,
+  ) => {
     const mount = mountAt(parseMountinfo(await readFile('/proc/self/mountinfo')), t.dir);
     assert.ok(mount !== null);
     assert.equal(mount.type, 'fuse.dlfs');
     for (const option of ['ro', 'nosuid', 'nodev']) assert.ok(mount.options.includes(option), option);
-    for (const option of ['ro', 'allow_other', 'default_permissions']) assert.ok(mount.superOptions.includes(option), option);
+    for (const option of ['ro', 'allow_other', 'default_permissions'])
+      assert.ok(mount.superOptions.includes(option), option);
     assert.ok(!mount.options.includes('noexec'));
   },
   'user.dlfs.etag is the ETag of the object': async (t) => {
@@ -58,7 +61,11 @@ export const dlfsOnly: Rows = {
       await t.helper.call('digest', at(t, path));
       await until(async () => Number(await cached()) === 1, SETTLE_MS, `${path} is resident`);
     }
-    assert.equal((await t.helper.call('getxattr', at(t, sized(0)), CACHED)).toString(), '1', 'nothing of nothing is missing');
+    assert.equal(
+      (await t.helper.call('getxattr', at(t, sized(0)), CACHED)).toString(),
+      '1',
+      'nothing of nothing is missing',
+    );
   },
   'files list their two extended attributes, directories have none': async (t) => {
     for (const path of [UNEVEN, sized(0)]) {

@@ -39,10 +39,10 @@ export const extras: Rows = {
       await t.helper.with(at(t, UNEVEN), O.O_RDONLY, async (other) => {
         await t.helper.call('flock', one, LOCK.SH);
         await t.helper.call('flock', other, LOCK.SH);
-        await fails(t.helper.call('flock', other, LOCK.EX | LOCK.NB), 'EAGAIN', 'EWOULDBLOCK');
+        await fails(t.helper.call('flock', other, LOCK.EX | LOCK.NB), 'EAGAIN');
         await t.helper.call('flock', one, LOCK.UN);
         await t.helper.call('flock', other, LOCK.EX | LOCK.NB);
-        await fails(t.helper.call('flock', one, LOCK.SH | LOCK.NB), 'EAGAIN', 'EWOULDBLOCK');
+        await fails(t.helper.call('flock', one, LOCK.SH | LOCK.NB), 'EAGAIN');
       });
     });
   },

@@ -31,8 +31,17 @@ export const movement: Rows = {
     const { content } = t.tree.file(UNEVEN);
     await t.helper.with(at(t, UNEVEN), O.O_RDONLY, async (fd) => {
       for (const to of ['memory', 'socket'] as const) {
-        for (const [offset, length] of [[0, UNEVEN_SIZE], [4097, 300_000], [UNEVEN_SIZE - 10, 100], [UNEVEN_SIZE, 10]] as const) {
-          sameBytes(await t.helper.call('sendfile', fd, offset, length, to), content.read(offset, length), `${to} ${String(offset)}`);
+        for (const [offset, length] of [
+          [0, UNEVEN_SIZE],
+          [4097, 300_000],
+          [UNEVEN_SIZE - 10, 100],
+          [UNEVEN_SIZE, 10],
+        ] as const) {
+          sameBytes(
+            await t.helper.call('sendfile', fd, offset, length, to),
+            content.read(offset, length),
+            `${to} ${String(offset)}`,
+          );
         }
       }
     });
@@ -40,7 +49,12 @@ export const movement: Rows = {
   'splice(2) brings the bytes into a pipe': async (t) => {
     const { content } = t.tree.file(UNEVEN);
     await t.helper.with(at(t, UNEVEN), O.O_RDONLY, async (fd) => {
-      for (const [offset, length] of [[0, UNEVEN_SIZE], [4097, 300_000], [UNEVEN_SIZE - 10, 100], [UNEVEN_SIZE, 10]] as const) {
+      for (const [offset, length] of [
+        [0, UNEVEN_SIZE],
+        [4097, 300_000],
+        [UNEVEN_SIZE - 10, 100],
+        [UNEVEN_SIZE, 10],
+      ] as const) {
         sameBytes(await t.helper.call('splice', fd, offset, length), content.read(offset, length), String(offset));
       }
     });
@@ -72,7 +86,15 @@ export const movement: Rows = {
   'a mapping stays readable when the file is closed': async (t) => {
     const { content } = t.tree.file(LARGE);
     await t.helper.with(at(t, LARGE), O.O_RDONLY, async (fd) => {
-      const got = await t.helper.call('mmap_read', fd, LARGE_SIZE, MAP.SHARED, PROT.READ, [[21 * MIB + 5, 100_000]], true);
+      const got = await t.helper.call(
+        'mmap_read',
+        fd,
+        LARGE_SIZE,
+        MAP.SHARED,
+        PROT.READ,
+        [[21 * MIB + 5, 100_000]],
+        true,
+      );
       sameBytes(got[0] ?? Buffer.alloc(0), content.read(21 * MIB + 5, 100_000), 'behind close');
     });
   },
@@ -84,7 +106,10 @@ export const movement: Rows = {
     });
   },
   'a mapping behind the last page of the file raises SIGBUS': async (t) => {
-    for (const [path, end] of [[UNEVEN, LAST_PAGE_END], [sized(0), 0]] as const) {
+    for (const [path, end] of [
+      [UNEVEN, LAST_PAGE_END],
+      [sized(0), 0],
+    ] as const) {
       await t.helper.with(at(t, path), O.O_RDONLY, async (fd) => {
         const call = t.helper.callForked('mmap_read', fd, end + PAGE, MAP.SHARED, PROT.READ, [[end, 1]]);
         await assert.rejects(call, (error) => error instanceof KilledError && error.signal === 'SIGBUS');
@@ -113,7 +138,10 @@ export const movement: Rows = {
   'madvise(2) with every advice is accepted, and the mapping shows the bytes afterwards': async (t) => {
     const { content } = t.tree.file(LARGE);
     await t.helper.with(at(t, LARGE), O.O_RDONLY, async (fd) => {
-      const ranges: Range[] = [[MIB, 1000], [33 * MIB + 1, 70_000]];
+      const ranges: Range[] = [
+        [MIB, 1000],
+        [33 * MIB + 1, 70_000],
+      ];
       for (const advices of [[MADV.SEQUENTIAL], [MADV.RANDOM], [MADV.WILLNEED], [MADV.NORMAL, MADV.DONTNEED]]) {
         const got = await t.helper.call('madvise_read', fd, LARGE_SIZE, advices, ranges);
         for (const [i, [offset, length]] of ranges.entries()) {

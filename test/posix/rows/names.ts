@@ -40,7 +40,12 @@ export const names: Rows = {
     }
   },
   'names that differ only in case or in Unicode form are different files': async (t) => {
-    const pairs = [['Case', 'case'], ['\u00e9', 'e\u0301'], ['\u212b', '\u00c5'], ['q\u0323\u0307', 'q\u0307\u0323']];
+    const pairs = [
+      ['Case', 'case'],
+      ['\u00e9', 'e\u0301'],
+      ['\u212b', '\u00c5'],
+      ['q\u0323\u0307', 'q\u0307\u0323'],
+    ];
     for (const [one, other] of pairs) {
       const first = await t.helper.call('stat', at(t, `names/${one ?? ''}`));
       const second = await t.helper.call('stat', at(t, `names/${other ?? ''}`));
@@ -59,7 +64,15 @@ export const names: Rows = {
     }
   },
   'a name that is not there answers ENOENT, again and again': async (t) => {
-    for (const path of [ABSENT, `deep/${ABSENT}`, `${ABSENT}/below`, `${EMPTY_DIR}/x`, 'dee', 'deepe', 'deep/er/uneven.bi']) {
+    for (const path of [
+      ABSENT,
+      `deep/${ABSENT}`,
+      `${ABSENT}/below`,
+      `${EMPTY_DIR}/x`,
+      'dee',
+      'deepe',
+      'deep/er/uneven.bi',
+    ]) {
       for (let round = 0; round < 2; round++) await fails(t.helper.call('stat', at(t, path)), 'ENOENT');
       await fails(t.helper.call('open', at(t, path), O.O_RDONLY), 'ENOENT');
       await fails(t.helper.call('access', at(t, path), 0), 'ENOENT');

@@ -53,7 +53,11 @@ export const programs: Rows = {
   'ls shows each name, with -l and -R too': async (t) => {
     const { stdout } = await run('ls', ['-f', '-1', at(t, WIDE)]);
     assert.deepEqual(stdout.toString().trimEnd().split('\n').sort(), ['.', '..', ...t.tree.names(WIDE)].sort());
-    for (const args of [['-la', at(t, 'names')], ['-laR', at(t, 'order')], ['-lai', at(t, SMALL)]]) {
+    for (const args of [
+      ['-la', at(t, 'names')],
+      ['-laR', at(t, 'order')],
+      ['-lai', at(t, SMALL)],
+    ]) {
       const { stderr } = await run('ls', args);
       assert.equal(stderr, '');
     }
@@ -76,7 +80,10 @@ export const programs: Rows = {
   'find goes down into directories whatever their link count': async (t) => {
     const { stdout } = await run('find', [at(t, 'd0'), '-name', 'leaf', '-printf', '%P']);
     assert.equal(`d0/${stdout.toString()}`, `${DEEP}/leaf`);
-    assert.equal((await run('find', [at(t, EMPTY_DIR), '-empty', '-type', 'd', '-printf', 'x'])).stdout.toString(), 'x');
+    assert.equal(
+      (await run('find', [at(t, EMPTY_DIR), '-empty', '-type', 'd', '-printf', 'x'])).stdout.toString(),
+      'x',
+    );
   },
   'cp -r copies the tree': async (t) => {
     const copy = join(await t.scratch(), 'copy');
@@ -85,7 +92,14 @@ export const programs: Rows = {
   },
   'cp --sparse=always and --reflink=auto copy the bytes': async (t) => {
     const scratch = await t.scratch();
-    await run('cp', ['-r', '--no-preserve=mode', '--sparse=always', '--reflink=auto', at(t, 'sizes'), join(scratch, 'sizes')]);
+    await run('cp', [
+      '-r',
+      '--no-preserve=mode',
+      '--sparse=always',
+      '--reflink=auto',
+      at(t, 'sizes'),
+      join(scratch, 'sizes'),
+    ]);
     await sameTree(t, join(scratch, 'sizes'), 'sizes');
   },
   'tar -S packs every byte: no file looks sparse that is not': async (t) => {
@@ -129,12 +143,15 @@ export const programs: Rows = {
   'programs take names that look like options or hold line breaks, where they are given whole': async (t) => {
     const names = NAMES.filter((name) => name.length < 100);
     const { stdout } = await run('cat', ['--', ...names], { cwd: at(t, 'names') });
-    const expected = names.map((name) => t.tree.file(`names/${name}`).content).map((content) => content.read(0, content.size));
+    const expected = names
+      .map((name) => t.tree.file(`names/${name}`).content)
+      .map((content) => content.read(0, content.size));
     assert.deepEqual(stdout, Buffer.concat(expected));
   },
   "Node's fs.cp copies a directory": async (t) => {
     const copy = join(await t.scratch(), 'copy');
-    const program = 'await (await import("node:fs/promises")).cp(process.argv[1], process.argv[2], { recursive: true })';
+    const program =
+      'await (await import("node:fs/promises")).cp(process.argv[1], process.argv[2], { recursive: true })';
     await run(process.execPath, ['--input-type=module', '-e', program, at(t, 'order'), copy]);
     await sameTree(t, copy, 'order');
   },
@@ -143,7 +160,9 @@ export const programs: Rows = {
       const uri = `file:${encodeURI(at(t, DATABASE))}?${parameters}`;
       const query = (statement: string, ...values: number[]) => t.helper.call('sqlite_query', uri, statement, values);
       assert.deepEqual(await query('PRAGMA integrity_check'), [['ok']], parameters);
-      assert.deepEqual(await query('SELECT count(*), sum(k) FROM t'), [[DATABASE_ROWS, (DATABASE_ROWS * (DATABASE_ROWS - 1)) / 2]]);
+      assert.deepEqual(await query('SELECT count(*), sum(k) FROM t'), [
+        [DATABASE_ROWS, (DATABASE_ROWS * (DATABASE_ROWS - 1)) / 2],
+      ]);
       assert.deepEqual(await query('SELECT w FROM t WHERE k = ?', 12_345), [[String(12_345).padStart(40, '0')]]);
       assert.deepEqual(await query("SELECT count(*) FROM t WHERE v >= 'value 5' AND v < 'value 6'"), [[1111]]);
     }
@@ -159,7 +178,10 @@ export const programs: Rows = {
   'git reads a bare repository: log, fsck, grep and show': async (t) => {
     const repository = at(t, REPOSITORY);
     const log = await git(t, '-C', repository, 'log', '--format=%s', 'main');
-    assert.deepEqual(log.trimEnd().split('\n'), Array.from({ length: COMMITS }, (_, n) => `commit ${String(COMMITS - 1 - n)}`));
+    assert.deepEqual(
+      log.trimEnd().split('\n'),
+      Array.from({ length: COMMITS }, (_, n) => `commit ${String(COMMITS - 1 - n)}`),
+    );
     await git(t, '-C', repository, 'fsck', '--full', '--strict');
     assert.equal(await git(t, '-C', repository, 'show', 'v1:file-3.txt'), committed(3));
     const hits = await git(t, '-C', repository, 'grep', '-c', 'file 7', 'main');

@@ -44,7 +44,11 @@ export const reads: Rows = {
   'a file reads back whole in steps of any length': async (t) => {
     const { content } = t.tree.file(UNEVEN);
     for (const step of [997, 4096, 65_537, 131_072, 1_000_000, 8 * MIB]) {
-      assert.deepEqual(await t.helper.call('digest', at(t, UNEVEN), step), [digestOf(content), UNEVEN_SIZE], String(step));
+      assert.deepEqual(
+        await t.helper.call('digest', at(t, UNEVEN), step),
+        [digestOf(content), UNEVEN_SIZE],
+        String(step),
+      );
     }
   },
   'pread(2) at odd offsets, over the end and behind it returns what is there': async (t) => {
@@ -118,7 +122,14 @@ export const reads: Rows = {
     const { content } = t.tree.file(UNEVEN);
     await t.helper.with(at(t, UNEVEN), O.O_RDONLY | O.O_DIRECT, async (fd) => {
       const last = Math.floor(UNEVEN_SIZE / PAGE) * PAGE;
-      for (const [offset, length] of [[0, PAGE], [PAGE, 65_536], [MIB - PAGE, 2 * PAGE], [0, 3 * MIB], [last, PAGE], [last + PAGE, PAGE]] as const) {
+      for (const [offset, length] of [
+        [0, PAGE],
+        [PAGE, 65_536],
+        [MIB - PAGE, 2 * PAGE],
+        [0, 3 * MIB],
+        [last, PAGE],
+        [last + PAGE, PAGE],
+      ] as const) {
         const got = await t.helper.call('pread_direct', fd, length, offset, 0);
         sameBytes(got, content.read(offset, length), `O_DIRECT ${String(offset)}+${String(length)}`);
       }
@@ -127,11 +138,18 @@ export const reads: Rows = {
   'O_DIRECT without alignment returns right bytes or EINVAL, never wrong ones': async (t) => {
     const { content } = t.tree.file(UNEVEN);
     await t.helper.with(at(t, UNEVEN), O.O_RDONLY | O.O_DIRECT, async (fd) => {
-      for (const [offset, length, shift] of [[1, PAGE, 0], [0, 100, 0], [0, PAGE, 7], [MIB - 3, 1000, 1], [UNEVEN_SIZE - 10, PAGE, 0]] as const) {
+      for (const [offset, length, shift] of [
+        [1, PAGE, 0],
+        [0, 100, 0],
+        [0, PAGE, 7],
+        [MIB - 3, 1000, 1],
+        [UNEVEN_SIZE - 10, PAGE, 0],
+      ] as const) {
         const call = t.helper.call('pread_direct', fd, length, offset, shift);
         const got = await outcome(call);
         assert.ok(got === 'OK' || got === 'EINVAL', got);
-        if (got === 'OK') sameBytes(await call, content.read(offset, length), `O_DIRECT ${String(offset)}+${String(length)}`);
+        if (got === 'OK')
+          sameBytes(await call, content.read(offset, length), `O_DIRECT ${String(offset)}+${String(length)}`);
       }
     });
   },
@@ -156,14 +174,21 @@ export const reads: Rows = {
       await t.helper.with(at(t, LARGE), O.O_RDONLY | O.O_DIRECT, async (direct) => {
         for (const offset of [3 * MIB, 17 * MIB + PAGE, 39 * MIB]) {
           sameBytes(await t.helper.call('pread', buffered, 65_536, offset), content.read(offset, 65_536), 'buffered');
-          sameBytes(await t.helper.call('pread_direct', direct, 65_536, offset, 0), content.read(offset, 65_536), 'direct');
+          sameBytes(
+            await t.helper.call('pread_direct', direct, 65_536, offset, 0),
+            content.read(offset, 65_536),
+            'direct',
+          );
         }
       });
     });
   },
   'many threads read one file at once, over one descriptor or one each': async (t) => {
     const { content } = t.tree.file(LARGE);
-    const ranges: Range[] = Array.from({ length: 64 }, (_, i) => [((i * 29) % 79) * 512 * 1024 + i * 1001, 300_000 + i]);
+    const ranges: Range[] = Array.from({ length: 64 }, (_, i) => [
+      ((i * 29) % 79) * 512 * 1024 + i * 1001,
+      300_000 + i,
+    ]);
     for (const shared of [true, false]) {
       const got = await t.helper.call('digest_parallel', at(t, LARGE), ranges, 16, shared);
       for (const [i, [offset, length]] of ranges.entries()) {
@@ -176,10 +201,18 @@ export const reads: Rows = {
     const { content } = t.tree.file(LARGE);
     await t.helper.with(at(t, LARGE), O.O_RDONLY, async (fd) => {
       for (let offset = content.size - 70_000; offset > 0; offset -= 3_333_333) {
-        sameBytes(await t.helper.call('pread', fd, 70_000, offset), content.read(offset, 70_000), `back ${String(offset)}`);
+        sameBytes(
+          await t.helper.call('pread', fd, 70_000, offset),
+          content.read(offset, 70_000),
+          `back ${String(offset)}`,
+        );
       }
       for (let offset = 11; offset < content.size; offset += 2_345_678) {
-        sameBytes(await t.helper.call('pread', fd, 5000, offset), content.read(offset, 5000), `stride ${String(offset)}`);
+        sameBytes(
+          await t.helper.call('pread', fd, 5000, offset),
+          content.read(offset, 5000),
+          `stride ${String(offset)}`,
+        );
       }
     });
   },

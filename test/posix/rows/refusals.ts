@@ -22,7 +22,13 @@ const onFd = async (t: Target, use: (fd: number) => Promise<unknown>, ...errnos:
 /** See the file's header. */
 export const refusals: Rows = {
   'open(2) for writing answers EROFS': async (t) => {
-    for (const flags of [O.O_WRONLY, O.O_RDWR, O.O_WRONLY | O.O_APPEND, O.O_RDWR | O.O_DIRECT, O.O_WRONLY | O.O_TRUNC]) {
+    for (const flags of [
+      O.O_WRONLY,
+      O.O_RDWR,
+      O.O_WRONLY | O.O_APPEND,
+      O.O_RDWR | O.O_DIRECT,
+      O.O_WRONLY | O.O_TRUNC,
+    ]) {
       await fails(t.helper.call('open', at(t, OLD), flags), 'EROFS');
     }
   },

@@ -82,7 +82,7 @@ describe('formatSize', () => {
 
   test('what it writes is read back within its precision', () => {
     fc.assert(
-      fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (value) => {
+      fc.property(fc.nat({ max: 7 * 1024 ** 5 }), (value) => {
         const back = parseSize(formatSize(value));
         assert.ok(Math.abs(back - value) <= Math.max(value * 0.011, 1), `${value} → ${formatSize(value)} → ${back}`);
       }),

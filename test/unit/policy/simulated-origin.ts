@@ -5,6 +5,7 @@
  * `perConnection`) until its bytes are complete. An endless queue asks for admission in each step.
  */
 import { FetchConcurrency, type ConcurrencyOptions, type FetchTicket } from '../../../src/cache/policy/concurrency.ts';
+import { seeded } from './seeded.ts';
 
 /** What the origin can do; may be changed while it runs. */
 export interface OriginModel {
@@ -20,6 +21,8 @@ export interface OriginModel {
   maxRate: number;
   /** Milliseconds of Retry-After in a 503. */
   retryAfter: number | null;
+  /** Whether bytes are reported as they come, or all at a request's end. */
+  reportsAsTheyCome: boolean;
 }
 
 /** What one span of simulated time came to. */
@@ -37,6 +40,7 @@ interface Flight {
   readonly ticket: FetchTicket;
   readonly firstByteAt: number;
   readonly refused: boolean;
+  readonly length: number;
   left: number;
 }
 
@@ -57,6 +61,7 @@ export class SimulatedOrigin {
       maxConcurrent: Infinity,
       maxRate: Infinity,
       retryAfter: null,
+      reportsAsTheyCome: true,
       ...model,
     };
     this.control = new FetchConcurrency(options, 0);
@@ -79,7 +84,10 @@ export class SimulatedOrigin {
         latency += this.now - flight.ticket.admittedAt;
         if (flight.refused) refused += 1;
         else completed += 1;
-        const outcome = flight.refused ? { kind: 'throttled' as const, retryAfter: this.model.retryAfter } : { kind: 'ok' as const };
+        const outcome = flight.refused
+          ? { kind: 'throttled' as const, retryAfter: this.model.retryAfter }
+          : { kind: 'ok' as const };
+        if (!this.model.reportsAsTheyCome && !flight.refused) this.control.received(flight.ticket, flight.length, this.now);
         this.control.finished(flight.ticket, outcome, this.now);
       }
       this.#flights = this.#flights.filter((flight) => !this.#isOver(flight));
@@ -109,8 +117,10 @@ export class SimulatedOrigin {
       if (!refused && this.model.maxRate !== Infinity) this.#tokens -= 1;
       this.#flights.push({
         ticket,
-        firstByteAt: this.now + (refused ? Math.min(5, this.model.latency) : this.model.latency * (0.7 + 0.6 * this.#random())),
+        firstByteAt:
+          this.now + (refused ? Math.min(5, this.model.latency) : this.model.latency * (0.7 + 0.6 * this.#random())),
         refused,
+        length,
         left: refused ? 0 : length,
       });
     }
@@ -127,16 +137,7 @@ export class SimulatedOrigin {
       bandwidth -= bytes;
       flight.left -= bytes;
       received(bytes);
-      this.control.received(flight.ticket, bytes, this.now);
+      if (this.model.reportsAsTheyCome) this.control.received(flight.ticket, bytes, this.now);
     }
   }
-}
-
-/** A small generator of repeatable numbers in [0, 1). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return state / 0x80000000;
-  };
 }

@@ -42,8 +42,8 @@ async function runFile(body: string): Promise<Outcome> {
       env: { ...env, DLFS_TEST_GRACE_MS: '300' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    return { code: code as number | null, stderr, stdout };
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { code: child.exitCode, stderr, stdout };
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -12,11 +12,9 @@
  */
 import { isDirectory, type NodeRecord, type Nodes } from './nodes.ts';
 import type { Observer } from './observer.ts';
+import type { Pace } from './pace.ts';
 import type { Skips } from './skips.ts';
 import type { Store } from './store.ts';
-
-/** Rows of one step: about two milliseconds. */
-const STEP_ROWS = 200;
 
 interface Frame {
   readonly ino: number;
@@ -29,6 +27,7 @@ export interface BurialParts {
   readonly nodes: Nodes;
   readonly skips: Skips;
   readonly observer: Observer;
+  readonly pace: Pace;
 }
 
 /**
@@ -36,7 +35,7 @@ export interface BurialParts {
  * @param top its row
  */
 export function* bury(parts: BurialParts, top: NodeRecord): Generator<void, void, undefined> {
-  const { store, nodes, skips, observer } = parts;
+  const { store, nodes, skips, observer, pace } = parts;
   const frames: Frame[] = [];
   const enter = (ino: number): void => {
     frames.push({ ino, after: 0 });
@@ -49,7 +48,7 @@ export function* bury(parts: BurialParts, top: NodeRecord): Generator<void, void
     enter(top.ino);
     for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
       const deadline = observer.staged ?? store.cur;
-      const rows = nodes.livingAfter(frame.ino, frame.after, deadline, STEP_ROWS);
+      const rows = nodes.livingAfter(frame.ino, frame.after, deadline, pace.changes);
       for (const row of rows) {
         frame.after = row.ino;
         if (isDirectory(row)) {

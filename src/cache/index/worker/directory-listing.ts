@@ -16,6 +16,7 @@ import { ChangeLog } from './change-log.ts';
 import { DirectoryMerge } from './directory-merge.ts';
 import { keyOfDirectory } from './directory-key.ts';
 import type { Nodes } from './nodes.ts';
+import type { Pace } from './pace.ts';
 import { Placement } from './placement.ts';
 import type { Skips } from './skips.ts';
 import type { Store } from './store.ts';
@@ -26,6 +27,7 @@ export interface ListingParts {
   readonly nodes: Nodes;
   readonly skips: Skips;
   readonly clock: Pick<Clock, 'wall'>;
+  readonly pace: Pace;
 }
 
 const NOBODY: ReadonlySet<number> = new Set();
@@ -42,6 +44,7 @@ export class DirectoryListing {
   readonly #log = new ChangeLog();
   #stopped: 'gone' | null = null;
   #complete = false;
+  #finished = false;
 
   /**
    * @throws DlfsError `not-found` where there is no such directory now
@@ -79,6 +82,11 @@ export class DirectoryListing {
     return { ...this.#log.take(), descend: [], stopped: this.#stopped };
   }
 
+  /** Whether its outcome has been told. */
+  get isFinished(): boolean {
+    return this.#finished;
+  }
+
   /** Hands out further changes. */
   takeChanges(): { changes: PageResult['changes']; more: boolean } {
     return this.#log.take();
@@ -90,6 +98,7 @@ export class DirectoryListing {
    */
   finish(): OutcomeResult {
     if (!this.#complete && this.#stopped === null) throw new DlfsError('internal', 'a listing was finished before its last page');
+    this.#finished = true;
     const { added, changed, removed, overflow } = this.#log;
     return { stopped: this.#stopped, added, changed, removed, overflow, ...this.#log.take() };
   }

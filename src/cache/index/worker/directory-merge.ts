@@ -23,15 +23,6 @@ import type { NodeRecord } from './nodes.ts';
 import type { DirectoryView, PlacedDirectory } from './placement.ts';
 import { countSkip, type SkipCounts } from './skips.ts';
 
-/** Entries of one step: about five milliseconds when all are new. */
-const STEP_ENTRIES = 400;
-
-/** Rows read by one step. */
-const STEP_ROWS = 2000;
-
-/** Differences that are applied in one transaction: some twenty milliseconds. */
-const DEFER_LIMIT = 1000;
-
 /** What the listing says of a name; `object` is null for a directory. */
 interface Entry {
   readonly name: string;
@@ -133,7 +124,7 @@ export class DirectoryMerge {
     const entries = this.#entries;
     this.#entries = [];
     for (let start = 0; start < entries.length; ) {
-      const last = entries[Math.min(start + STEP_ENTRIES, entries.length) - 1];
+      const last = entries[Math.min(start + this.#context.pace.entries, entries.length) - 1];
       if (last === undefined || this.#currentView() === null) return;
       start = this.#step(entries, start, last.name);
       yield;
@@ -186,7 +177,7 @@ export class DirectoryMerge {
   /** Rows after the merged ones, up to a name; `end` is the last name that they are complete for. */
   #read(upto: string | null): { rows: NodeRecord[]; end: string | null } {
     if (this.#isUntouchedByOthers()) return { rows: [], end: upto };
-    for (let limit = STEP_ROWS; ; limit *= 2) {
+    for (let limit = this.#context.pace.rows; ; limit *= 2) {
       const rows = this.#context.nodes.range(this.ino, this.#merged, upto, limit);
       const last = rows.at(-1);
       if (last === undefined) return { rows, end: upto };
@@ -219,7 +210,7 @@ export class DirectoryMerge {
     }
     if (!this.#differs(kind, object, group.rows)) return;
     this.#deferred.push({ kind, name, object });
-    if (this.#deferred.length >= DEFER_LIMIT) this.#applyDeferred();
+    if (this.#deferred.length >= this.#context.pace.together) this.#applyDeferred();
   }
 
   /** Whether a finding may change anything; when it is applied, the rules look again. */

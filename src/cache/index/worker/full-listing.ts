@@ -8,8 +8,8 @@
  * Invariants:
  * 1. Each directory is covered by exactly one shard: a shard begins only at the root or at a directory that a delimited shard
  *    has told, once; `finish` refuses while one is missing.
- * 2. What was staged is switched to by one transaction, or undone (staging.ts): by `abort`, after a failure, or at the next
- *    listing after a crash.
+ * 2. What was staged is switched to by one transaction, or undone (staging.ts): after a stop, a failure, an abort or a crash,
+ *    before the next listing begins.
  * 3. Beyond the limit of keys the listing stops and changes nothing that was visible.
  */
 import { DlfsError } from '../../../base/errors.ts';
@@ -23,7 +23,7 @@ import type { ListingParts } from './directory-listing.ts';
 import { DirectoryMerge } from './directory-merge.ts';
 import type { ListingContext } from './listing-context.ts';
 import { Placement } from './placement.ts';
-import { switchTo, undo } from './staging.ts';
+import { switchTo } from './staging.ts';
 
 /** How a shard lists. */
 export type ShardKind = 'level' | 'subtree';
@@ -41,7 +41,7 @@ export class FullListing {
   readonly #shards = new Set<Shard>();
   #keys = 0;
   #stopped: 'list-limit' | null = null;
-  #ended = false;
+  #finished = false;
 
   /**
    * Nothing is staged or being undone when it begins.
@@ -87,25 +87,25 @@ export class FullListing {
     return shard;
   }
 
-  /** Switches to what was listed; after a stop, takes it back. */
-  *finish(): Generator<void, OutcomeResult, undefined> {
+  /**
+   * Switches to what was listed; part of the caller's transaction. After a stop it switches nothing.
+   * @throws DlfsError `internal` while a part has not been listed
+   */
+  finish(): OutcomeResult {
     if (this.#stopped !== null) {
-      yield* this.abort();
       return { stopped: this.#stopped, added: 0, changed: 0, removed: 0, overflow: false, changes: [], more: false };
     }
     const missing = [...this.#uncovered, ...[...this.#shards].map((shard) => shard.key)][0];
     if (missing !== undefined) throw new DlfsError('internal', 'the listing of the source ended before all of it was listed', { key: missing });
     switchTo(this.#parts, this.#seq);
-    this.#ended = true;
+    this.#finished = true;
     const { added, changed, removed, overflow } = this.#log;
     return { stopped: null, added, changed, removed, overflow, ...this.#log.take() };
   }
 
-  /** Takes back what was staged. */
-  *abort(): Generator<void, void, undefined> {
-    if (this.#ended) return;
-    this.#ended = true;
-    yield* undo(this.#parts, this.#seq);
+  /** Whether it has switched. */
+  get isFinished(): boolean {
+    return this.#finished;
   }
 
   /** Hands out further changes, after `finish`. */

@@ -8,13 +8,10 @@
  */
 import { FOREVER } from '../schema.ts';
 import type { ListingParts } from './directory-listing.ts';
-import type { NodeRecord } from './nodes.ts';
+import { isDirectory, type NodeRecord } from './nodes.ts';
 
-/** Rows changed by one step. */
-const STEP_ROWS = 300;
-
-/** Inode numbers looked at by one step; most of their rows are none of the listing's. */
-const STEP_INOS = 3000;
+/** Rows looked at for each one changed: most inode numbers and directories are none of the listing's. */
+const LOOKS_PER_CHANGE = 10;
 
 /** Makes a staged number the visible one; part of the caller's transaction. */
 export function switchTo(parts: ListingParts, seq: number): void {
@@ -30,20 +27,21 @@ export function switchTo(parts: ListingParts, seq: number): void {
 
 /** Takes everything back that was written at a number. */
 export function* undo(parts: ListingParts, seq: number): Generator<void, void, undefined> {
-  const { store, nodes } = parts;
+  const { store, nodes, skips, pace } = parts;
+  const looks = pace.changes * LOOKS_PER_CHANGE;
   const { database } = store;
   const mark = store.stagings.get(seq)?.mark;
   if (mark === undefined) return;
   const select = (where: string) => database.prepare<number[], NodeRecord>(`SELECT * FROM node WHERE ${where}`);
 
   const dying = select('died = ? LIMIT ?');
-  for (let rows = dying.all(seq, STEP_ROWS); rows.length > 0; rows = dying.all(seq, STEP_ROWS)) {
+  for (let rows = dying.all(seq, pace.changes); rows.length > 0; rows = dying.all(seq, pace.changes)) {
     for (const row of rows) nodes.setSpan(row, row.born, FOREVER);
     yield;
   }
 
   const rebornInos = database.prepare<[number], number>('SELECT ino FROM reborn LIMIT ?').pluck();
-  for (let inos = rebornInos.all(STEP_ROWS); inos.length > 0; inos = rebornInos.all(STEP_ROWS)) {
+  for (let inos = rebornInos.all(pace.changes); inos.length > 0; inos = rebornInos.all(pace.changes)) {
     for (const ino of inos) {
       const row = nodes.byIno(ino);
       if (row?.born === seq) nodes.unbirth(row);
@@ -55,21 +53,24 @@ export function* undo(parts: ListingParts, seq: number): Generator<void, void, u
   const staged = select('ino > ? AND ino <= ? AND born = ?');
   const next = database.prepare<[number], number>('SELECT min(ino) FROM node WHERE ino > ?').pluck();
   // Numbers may have wide gaps, so each step begins at a row that exists.
-  for (let from = next.get(mark); typeof from === 'number'; from = next.get(from + STEP_INOS)) {
-    for (const row of staged.all(from - 1, from + STEP_INOS, seq)) nodes.remove(row);
+  for (let from = next.get(mark); typeof from === 'number'; from = next.get(from + looks)) {
+    for (const row of staged.all(from - 1, from + looks, seq)) {
+      if (isDirectory(row)) skips.replace(row.ino, new Map());
+      nodes.remove(row);
+    }
     yield;
   }
 
   const listed = database.prepare<[number, number], { ino: number; listed_seq: number }>(
     'SELECT ino, listed_seq FROM dir WHERE ino > ? ORDER BY ino LIMIT ?',
   );
-  for (let rows = listed.all(0, STEP_INOS); rows.length > 0; rows = listed.all(rows.at(-1)?.ino ?? FOREVER, STEP_INOS)) {
+  for (let rows = listed.all(0, looks); rows.length > 0; rows = listed.all(rows.at(-1)?.ino ?? FOREVER, looks)) {
     for (const row of rows) if (row.listed_seq === seq) nodes.clearListed(row.ino);
     yield;
   }
 
   // What others placed below dying directories while this ran; then, in the same transaction, the end.
-  for (let rows = dying.all(seq, STEP_ROWS); rows.length > 0; rows = dying.all(seq, STEP_ROWS)) {
+  for (let rows = dying.all(seq, pace.changes); rows.length > 0; rows = dying.all(seq, pace.changes)) {
     for (const row of rows) nodes.setSpan(row, row.born, FOREVER);
   }
   store.endStaging(seq);

@@ -209,12 +209,12 @@ for (const [what, call] of badCalls) {
 test('a line break in a credential is refused without showing the credential', () => {
   for (const identity of [
     { ...EXAMPLE, accessKeyId: 'AKIA\nX' },
-    { ...EXAMPLE, sessionToken: 'tok\r\nx-evil: 1' },
+    { ...EXAMPLE, sessionToken: 'zzz\r\nx-evil: 1' },
   ]) {
     assert.throws(
       () => prepare(TARGET, identity, 'k', ''),
       (error: unknown) =>
-        error instanceof DlfsError && error.code === 'unauthenticated' && !/AKIA|tok/.test(error.message),
+        error instanceof DlfsError && error.code === 'unauthenticated' && !/AKIA|zzz/.test(error.message),
     );
   }
 });

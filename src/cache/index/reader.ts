@@ -1,0 +1,313 @@
+/**
+ * The reading half of the index: prepared point lookups on the caller's own thread, a few microseconds each.
+ *
+ * It has a read-only connection of its own to the database that the worker writes. Which state it shows is one number, `cur`,
+ * that the owner moves on when the worker says so: a switch happens between two turns of the event loop, never in the middle
+ * of a question.
+ *
+ * Invariants:
+ * 1. No statement stays open over a call: the worker's log can always be moved into the database.
+ * 2. No answer reads more than it gives, apart from superseded rows that the kernel still knows.
+ */
+import Database, { type Database as Connection } from 'better-sqlite3';
+import type { SkipReason } from '../../dataset/snapshot/path-rules.ts';
+import { DlfsError } from '../../base/errors.ts';
+import { blockCount, fullBitmap, PAGE_BLOCKS, PAGE_BYTES } from './bitmap.ts';
+import { PathCache } from './path-cache.ts';
+import { Query } from './query.ts';
+import {
+  ROOT_INO,
+  type BlockHash,
+  type CacheTotals,
+  type ColdObject,
+  type NodeRow,
+  type ObjectMap,
+  type ObjectRow,
+  type ObjectState,
+  type SnapshotInfo,
+} from './rows.ts';
+import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
+import { RECENT_ENTRY_BYTES } from './worker/recent-blocks.ts';
+import { histogramOf } from './worker/tally.ts';
+
+/** Page cache of this connection, KiB. The worker's commits empty it anyway; the kernel's page cache is behind it. */
+const CACHE_KIB = 8000;
+
+/** Directories deeper than any path can be: PATH_MAX over two bytes a component. A longer way up is a loop. */
+const DEPTH_MAX = 2048;
+
+const NODE = 'ino, parent, name, size, mtime, etag, flags, born, died';
+const VISIBLE = 'born <= ? AND died > ?';
+
+interface StoredNode {
+  readonly ino: number;
+  readonly parent: number;
+  readonly name: string;
+  readonly size: number;
+  readonly mtime: number;
+  readonly etag: string;
+  readonly flags: number;
+  readonly born: number;
+  readonly died: number;
+}
+
+interface StoredObject extends ObjectRow {
+  readonly size: number;
+  readonly bits: Uint8Array;
+}
+
+interface StoredState {
+  readonly cur: number;
+  readonly complete: number;
+  readonly completed_at: number;
+  readonly nodes: number;
+  readonly files: number;
+  readonly dirs: number;
+  readonly bytes: number;
+  readonly histogram: Uint8Array;
+  readonly skipped: string;
+  readonly cached_bytes: number;
+  readonly cached_files: number;
+  readonly cached_blocks: number;
+  readonly run: number;
+}
+
+/** See the file's header. */
+export class IndexReader implements Disposable {
+  /** The visible state. */
+  cur = 0;
+
+  readonly #database: Connection;
+  readonly #blockSize: number;
+  readonly #paths = new PathCache();
+  readonly #byName;
+  readonly #byIno;
+  readonly #children;
+  readonly #siblings;
+  readonly #listed;
+  readonly #object;
+  readonly #pages;
+  readonly #objects;
+  readonly #hashes;
+  readonly #cold;
+  readonly #coldSuperseded;
+  readonly #state;
+  readonly #recent;
+
+  /**
+   * @param file path of a database that the worker has opened before
+   * @param blockSize bytes of a block, as the worker was told
+   */
+  constructor(file: string, blockSize: number) {
+    const database = new Database(file, { readonly: true, fileMustExist: true });
+    database.pragma(`cache_size = -${CACHE_KIB}`);
+    this.#database = database;
+    this.#blockSize = blockSize;
+    const node = (where: string) => new Query<(number | string)[], StoredNode>(database, `SELECT ${NODE} FROM node WHERE ${where}`);
+    this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
+    this.#byIno = node('ino = ?');
+    this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`);
+    this.#siblings = node(`parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`);
+    this.#listed = new Query<[number], { seq: number; at: number }>(database, 'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?');
+    const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
+    this.#object = new Query<[number], StoredObject>(database, `SELECT ${object} FROM object WHERE ino = ?`);
+    this.#pages = new Query<[number], { page: number; bits: Uint8Array }>(database, 'SELECT page, bits FROM resident WHERE ino = ?');
+    this.#objects = new Query<[number, number], ObjectRow>(
+      database,
+      'SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino LIMIT ?',
+    );
+    this.#hashes = new Query<[number, number, number], { idx: number; hash: Buffer }>(
+      database,
+      'SELECT idx, hash FROM block WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?',
+    );
+    const cold = 'o.ino, o.bytes, o.used AS usedMs';
+    this.#cold = new Query<[number, number], Omit<ColdObject, 'superseded'>>(
+      database,
+      `SELECT ${cold} FROM object o INDEXED BY object_used CROSS JOIN node n ON n.ino = o.ino WHERE n.died > ? ORDER BY o.used LIMIT ?`,
+    );
+    this.#coldSuperseded = new Query<[number, number], Omit<ColdObject, 'superseded'>>(
+      database,
+      `SELECT ${cold} FROM node n INDEXED BY node_died CROSS JOIN object o ON o.ino = n.ino
+       WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used LIMIT ?`,
+    );
+    this.#state = new Query<[], StoredState>(database, 'SELECT * FROM state WHERE id = 1');
+    this.#recent = new Query<[number], { blocks: Buffer }>(database, 'SELECT blocks FROM recent WHERE run < ? ORDER BY id');
+    this.cur = this.#stateRow().cur;
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close();
+  }
+
+  /** What a name stands for; null where it stands for nothing, or the directory is not listed yet. */
+  lookup(parent: number, name: string): NodeRow | null {
+    const { cur } = this;
+    const found = this.#byName.get(parent, name, cur, cur) ?? this.#byName.get(parent, `${name}/`, cur, cur);
+    return found === undefined ? null : this.#row(found);
+  }
+
+  /** A file or directory by its number, superseded ones included; null where it is none, or none yet. */
+  node(ino: number): NodeRow | null {
+    const found = this.#byIno.get(ino);
+    return found === undefined || found.born > this.cur ? null : this.#row(found);
+  }
+
+  /**
+   * Entries of a directory in the order of their numbers: stable over refreshes and restarts.
+   * @param afterIno the last one seen; 0 at the start
+   */
+  children(parent: number, afterIno: number, limit: number): NodeRow[] {
+    return this.#children.all(parent, afterIno, this.cur, this.cur, limit).map((row) => this.#row(row));
+  }
+
+  /** Files of a directory in the order of their names, after a name. */
+  siblingsAfter(parent: number, name: string, limit: number): NodeRow[] {
+    return this.#siblings.all(parent, name, this.cur, this.cur, limit).map((row) => this.#row(row));
+  }
+
+  /** Whether all entries of a directory are known. */
+  isListed(directory: number): boolean {
+    return this.listedAt(directory) !== null;
+  }
+
+  /** When a directory was listed by itself or for the first time, milliseconds since 1970; null before. */
+  listedAt(directory: number): number | null {
+    const listed = this.#listed.get(directory);
+    return listed !== undefined && listed.seq <= this.cur ? listed.at : null;
+  }
+
+  /**
+   * The key of a file or directory relative to the mounted prefix; a directory's ends with a slash, the root's is empty.
+   * @throws DlfsError `not-found` where there is no such number
+   */
+  keyOf(ino: number): string {
+    if (ino === ROOT_INO) return '';
+    const kept = this.#paths.get(ino);
+    if (kept !== undefined) return kept;
+    const names: string[] = [];
+    let base = '';
+    let directory = 0;
+    for (let at = ino; at !== ROOT_INO; ) {
+      const row = this.#byIno.get(at);
+      if (row === undefined || names.length > DEPTH_MAX) throw new DlfsError('not-found', `the index knows no file ${ino}`);
+      names.push(row.name);
+      at = row.parent;
+      if (directory === 0) directory = at;
+      const known = this.#paths.get(at);
+      if (known !== undefined) {
+        base = known;
+        break;
+      }
+    }
+    const above = base + names.slice(1).reverse().join('');
+    if (directory !== ROOT_INO) this.#paths.set(directory, above);
+    return above + (names[0] ?? '');
+  }
+
+  /** What the cache holds of a file; null where nothing. */
+  object(ino: number): ObjectMap | null {
+    const found = this.#object.get(ino);
+    if (found === undefined) return null;
+    const { size, bits, ...row } = found;
+    return { ...row, state: row.state as ObjectState, resident: this.#residentOf(ino, size, row.blocks, bits) };
+  }
+
+  /**
+   * Cached objects by number, a page at a time.
+   * @param afterIno the last one seen; 0 at the start
+   */
+  objects(afterIno: number, limit: number): ObjectRow[] {
+    return this.#objects.all(afterIno, limit);
+  }
+
+  /**
+   * Hashes of resident blocks by index, a page at a time.
+   * @param first the first index wanted
+   */
+  hashes(ino: number, first: number, limit: number): { idx: number[]; hash: bigint[] } {
+    const rows = this.#hashes.all(ino, first, limit);
+    return { idx: rows.map((row) => row.idx), hash: rows.map((row) => row.hash.readBigUInt64BE()) };
+  }
+
+  /** What the cache holds in all. */
+  totals(): CacheTotals {
+    const state = this.#stateRow();
+    return { bytes: state.cached_bytes, files: state.cached_files, blocks: state.cached_blocks, nodes: state.nodes };
+  }
+
+  /** Objects by last use, the longest unused first; versions that the origin no longer has come after all others. */
+  coldest(limit: number): ColdObject[] {
+    const cold: ColdObject[] = this.#cold.all(this.cur, limit).map((row) => ({ ...row, superseded: false }));
+    if (cold.length < limit) {
+      cold.push(...this.#coldSuperseded.all(this.cur, limit - cold.length).map((row) => ({ ...row, superseded: true })));
+    }
+    return cold;
+  }
+
+  /** What is visible. */
+  snapshot(): SnapshotInfo {
+    const state = this.#stateRow();
+    const skipped = Object.entries(JSON.parse(state.skipped) as Record<SkipReason, { count: number; sample: string }>);
+    return {
+      cur: this.cur,
+      complete: state.complete > 0,
+      completedAt: state.completed_at,
+      files: state.files,
+      dirs: state.dirs,
+      bytes: state.bytes,
+      histogram: [...histogramOf(state.histogram)],
+      skipped: skipped.map(([reason, { count, sample }]) => ({ reason: reason as SkipReason, count, sample })),
+    };
+  }
+
+  /** Blocks that an earlier run committed shortly before it ended uncleanly, with their hashes; without those dropped since. */
+  *recentBlocks(): Generator<BlockHash, void, undefined> {
+    const seen = new Set<string>();
+    for (const { blocks: batch } of this.#recent.all(this.#stateRow().run)) {
+      for (let at = 0; at + RECENT_ENTRY_BYTES <= batch.length; at += RECENT_ENTRY_BYTES) {
+        const ino = batch.readDoubleLE(at);
+        const idx = batch.readDoubleLE(at + 8);
+        const id = `${ino}/${idx}`;
+        if (seen.has(id)) continue;
+        seen.add(id);
+        const found = this.#hashes.get(ino, idx, 1);
+        if (found?.idx === idx) yield { ino, idx, hash: found.hash.readBigUInt64BE() };
+      }
+    }
+  }
+
+  #row(row: StoredNode): NodeRow {
+    const dir = (row.flags & FLAG_DIRECTORY) !== 0;
+    return {
+      ino: row.ino,
+      parent: row.parent,
+      name: dir ? row.name.slice(0, -1) : row.name,
+      dir,
+      size: row.size,
+      mtimeMs: row.mtime,
+      etag: row.etag,
+      archived: (row.flags & FLAG_ARCHIVED) !== 0,
+      superseded: row.died <= this.cur,
+    };
+  }
+
+  #residentOf(ino: number, size: number, blocks: number, first: Uint8Array): Uint8Array {
+    const total = blockCount(size, this.#blockSize);
+    if (blocks === total) return fullBitmap(total);
+    const resident = new Uint8Array(Math.ceil(total / 8));
+    resident.set(first.subarray(0, resident.length));
+    if (total > PAGE_BLOCKS) {
+      for (const { page, bits } of this.#pages.all(ino)) {
+        const at = page * PAGE_BYTES;
+        if (at < resident.length) resident.set(bits.subarray(0, resident.length - at), at);
+      }
+    }
+    return resident;
+  }
+
+  #stateRow(): StoredState {
+    const state = this.#state.get();
+    if (state === undefined) throw new DlfsError('corrupt', 'the cache index has lost its state');
+    return state;
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The two system calls that commands need of the native addon, loaded only by those that do.
+ */
+import { DlfsError } from '../base/errors.ts';
+import type { NativeBinding } from '../native/binding.ts';
+
+/** umount2(2): an errno, 0 on success. @throws DlfsError `internal` where the addon is not built */
+export async function loadUnmount(): Promise<NativeBinding['unmount']> {
+  const { unmount } = await load();
+  return (dir, lazy) => unmount(dir, lazy);
+}
+
+/** flock(2), exclusive and non-blocking: an errno, 0 on success. @throws DlfsError `internal` where the addon is not built */
+export async function loadLock(): Promise<NativeBinding['lock']> {
+  const { lock } = await load();
+  return (fd) => lock(fd);
+}
+
+async function load(): Promise<NativeBinding> {
+  const { loadNative } = await import('../native/binding.ts');
+  try {
+    return loadNative();
+  } catch (error) {
+    throw new DlfsError('internal', 'the native part is not built, or not for this Node.js: make build', {
+      cause: error,
+    });
+  }
+}

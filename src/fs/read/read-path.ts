@@ -1,0 +1,132 @@
+/**
+ * The read path: turns what the data plane reports of readers into fetches.
+ *
+ * A `want` says that somebody waits for a block; a `mark` that somebody reached a block which readahead had marked. Both go to
+ * the two pure readaheads, within the file and across the files of its directory; what they answer goes to the scheduler.
+ * Reads of resident blocks without a mark are never heard of here.
+ *
+ * Invariants:
+ * 1. A wanted block is demanded whatever readahead thinks.
+ * 2. What is read ahead stays within a quarter of the cache: guesses must not push out what is used.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { BlockStore } from '../../cache/blocks/store.ts';
+import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
+import type { NodeRow } from '../../cache/index/rows.ts';
+import type { ReaderPosition } from '../../cache/policy/self-evict.ts';
+import type { Engine } from '../../native/binding.ts';
+import type { NativeEvent } from '../../native/events.ts';
+import { DirectoryReadahead, type PrefetchStats } from '../readahead/directory.ts';
+import { SequentialReadahead } from '../readahead/sequential.ts';
+
+/** What the path reads of the index. */
+export interface ReadIndex {
+  node(ino: number): NodeRow | null;
+  siblingsAfter(parent: number, name: string, limit: number): NodeRow[];
+}
+
+/** What the path is made of. */
+export interface ReadPathOptions {
+  readonly engine: Engine;
+  readonly volume: number;
+  readonly index: ReadIndex;
+  readonly store: BlockStore;
+  readonly scheduler: FetchScheduler;
+  readonly clock: Clock;
+  readonly blockSize: number;
+  /** Bytes that may be ahead of readers in all: what memory and cache allow. */
+  readonly aheadBudget: number;
+}
+
+/** Readers of large objects whose place is remembered. */
+const MAX_POSITIONS = 256;
+
+/** See the file's header. */
+export class ReadPath {
+  readonly #o: ReadPathOptions;
+  readonly #sequential: SequentialReadahead;
+  readonly #directory: DirectoryReadahead;
+  /** Last block asked for, by object and reader; for objects that evict their own blocks. */
+  readonly #positions = new Map<number, Map<number, ReaderPosition>>();
+
+  constructor(options: ReadPathOptions) {
+    this.#o = options;
+    this.#sequential = new SequentialReadahead({ blockSize: options.blockSize, budget: options.aheadBudget });
+    this.#directory = new DirectoryReadahead(
+      {
+        after: (dir, name, limit) => options.index.siblingsAfter(dir, name, limit),
+        resident: (ino) => options.store.isWhole(ino),
+      },
+      { budget: options.aheadBudget },
+    );
+  }
+
+  /** Counters of the prefetch across files. */
+  prefetchStats(): PrefetchStats {
+    return this.#directory.stats();
+  }
+
+  /** Where the object's readers are. */
+  readersOf(ino: number): readonly ReaderPosition[] {
+    return [...(this.#positions.get(ino)?.values() ?? [])];
+  }
+
+  /** `want` event. */
+  onWant(event: NativeEvent): void {
+    this.#o.scheduler.demand(event.a, event.b);
+    this.#advance(event, 'miss');
+  }
+
+  /** `mark` event. */
+  onMark(event: NativeEvent): void {
+    this.#advance(event, 'mark');
+  }
+
+  /** A directory was listed anew. */
+  directoryChanged(dir: number): void {
+    for (const ino of this.#directory.forget(dir)) this.#o.scheduler.cancelAhead(ino);
+  }
+
+  #advance(event: NativeEvent, kind: 'miss' | 'mark'): void {
+    const { a: ino, b: block, c: pid } = event;
+    const node = this.#o.index.node(ino);
+    if (node === null || node.archived) return;
+    const now = this.#o.clock.monotonic();
+    const { blocks } = this.#o.store.geometryOf(ino);
+    this.#notePosition(ino, pid, block);
+    if (blocks > 1) {
+      const step = this.#sequential.on({ ino, pid, block, blocks, kind, now });
+      if (step.cancel.length > 0) this.#o.scheduler.cancelAhead(ino);
+      const ahead = step.fetch.filter((range) => range.priority === 'readahead');
+      this.#o.scheduler.ahead(ino, ahead, step.maxRunBlocks);
+      if (step.mark !== null) this.#o.engine.mark(this.#o.volume, ino, step.mark);
+    }
+    const file = { ino, name: node.name, size: node.size };
+    const prefetch = this.#directory.on({ pid, dir: node.parent, file, now });
+    for (const cancelled of prefetch.cancel) this.#o.scheduler.cancelAhead(cancelled);
+    for (const next of prefetch.prefetch) this.#prefetch(next.ino, next.bytes);
+  }
+
+  #prefetch(ino: number, bytes: number): void {
+    const { blocks, blockSize } = this.#o.store.geometryOf(ino);
+    if (blocks === 0) return;
+    // The data plane must know the file to take in its blocks and to hear of its first read.
+    this.#o.store.resolve(ino);
+    this.#o.engine.mark(this.#o.volume, ino, 0);
+    const count = Math.min(blocks, Math.ceil(bytes / blockSize));
+    if (count > 0) this.#o.scheduler.ahead(ino, [{ first: 0, count }], count);
+  }
+
+  #notePosition(ino: number, pid: number, block: number): void {
+    let readers = this.#positions.get(ino);
+    if (readers === undefined) {
+      if (this.#positions.size >= MAX_POSITIONS) this.#positions.delete(this.#positions.keys().next().value ?? 0);
+      readers = new Map();
+      this.#positions.set(ino, readers);
+    }
+    const before = readers.get(pid);
+    readers.delete(pid);
+    if (readers.size >= MAX_POSITIONS) readers.delete(readers.keys().next().value ?? 0);
+    readers.set(pid, { block, direction: before !== undefined && block < before.block - 8 ? -1 : 1 });
+  }
+}
