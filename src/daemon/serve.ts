@@ -17,6 +17,7 @@ import type { Logger } from '../base/log.ts';
 import type { SizeOrShare } from '../base/size.ts';
 import { BlockStore } from '../cache/blocks/store.ts';
 import { decodeRunEnd } from '../cache/fetch/run-end.ts';
+import { Sweep } from '../cache/blocks/sweep.ts';
 import { FetchScheduler } from '../cache/fetch/scheduler.ts';
 import { CacheFolder } from '../cache/folder/cache-folder.ts';
 import { identityOf } from '../cache/folder/fingerprint.ts';
@@ -129,6 +130,11 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
     }),
   );
   sayOpening(index.opening, log);
+  // Runs after the store has committed and before the index closes.
+  let proven = (): boolean => index.opening.clean;
+  stack.defer(async () => {
+    if (proven()) await index.markClean();
+  });
 
   const kernel = kernelFeatures();
   const snapshot = index.snapshot();
@@ -178,6 +184,7 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
       readers: (ino) => readPath.readersOf(ino),
     }),
   );
+  proven = () => store.proven;
   const keyOf = (ino: number): string => options.source.reference.prefix + index.keyOf(ino);
   const scheduler: FetchScheduler = stack.use(
     new FetchScheduler({
@@ -266,6 +273,10 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
     names.session = number;
   });
   keeper.start();
+  if (!index.opening.clean || index.opening.emptied) {
+    const sweep = stack.use(new Sweep({ objects: folder.objects, index, store, log: log.child('sweep') }));
+    sweep.start();
+  }
 
   const meter = stack.use(new LoopDelayMeter(clock));
   const stats = (): ServingStats =>

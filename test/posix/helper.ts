@@ -21,6 +21,9 @@ import type { Subject } from './permissions.ts';
 /** How long a call may take before the helper is given up, in milliseconds; the slowest honest one takes a few seconds. */
 const CALL_LIMIT_MS = 90_000;
 
+/** How many characters of a failed call's arguments its message shows. */
+const SHOWN = 1000;
+
 const SCRIPT = fileURLToPath(new URL('helper.py', import.meta.url));
 
 /** A call that failed with an errno. `code` is its name, as in Node's own errors. */
@@ -28,7 +31,8 @@ export class CallError extends Error {
   readonly code: string;
 
   constructor(call: string, args: readonly unknown[], code: string) {
-    super(`${code}: ${call}(${args.map((arg) => JSON.stringify(arg)).join(', ')})`);
+    const shown = args.map((arg) => JSON.stringify(arg)).join(', ');
+    super(`${code}: ${call}(${shown.length > SHOWN ? `${shown.slice(0, SHOWN)}…` : shown})`);
     this.name = 'CallError';
     this.code = code;
   }

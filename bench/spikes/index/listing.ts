@@ -107,7 +107,7 @@ try {
   };
   const sample = (step: number) => samples[step % samples.length] ?? ([0, ''] as const);
   const directory = (step: number) => directories[step % directories.length]?.ino ?? 0;
-  measure('lookup, random', samples.length, (step) => index.lookup(...sample(step)));
+  measure('lookup, random', samples.length, (step) => index.lookup(sample(step)[0], sample(step)[1]));
   measure('lookup, one directory', samples.length, (step) => index.lookup(directory(0), `img-${String(step % perDirectory).padStart(8, '0')}.jpeg`));
   measure('lookup, negative', samples.length, (step) => index.lookup(sample(step)[0], 'nothing'));
   const inos = samples.slice(0, 20_000).map(([parent, name]) => index.lookup(parent, name)?.ino ?? 0);

@@ -250,10 +250,12 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
   const auto done = [this, task](int error) {
     events_.push(EventType::kTaskDone, options_.id, static_cast<double>(task), error);
   };
-  const auto file = find_or_create(ino);
-  if (count == 0) return done(0);
+  const auto file = find(ino);
+  if (!file || count == 0) return done(file ? 0 : ENOENT);
   const BlockRange range{first, first + count - 1};
   std::lock_guard lock(file->mu);
+  // Without the bitmap nobody here knows which blocks to spare.
+  if (!file->attached) return done(ENOENT);
   if (file->published) return done(EBUSY);
   for (uint32_t b = range.first; b <= range.last && b / 64 < file->resident.size(); ++b) file->clear_resident(b);
   auto punch = [self = shared_from_this(), file, range, done] {

@@ -69,8 +69,6 @@ const GROUP_BLOCKS = 512;
 const GROUP_AGE = 500;
 /** How often reads are told to the index, in milliseconds. */
 const TOUCH_EVERY = 5_000;
-/** Blocks committed longer ago than this have survived a sync of the index's own log: not suspect after a crash. */
-const RECENT_FOR = 60_000;
 /** Objects whose last commit is younger than this are not candidates for eviction, in milliseconds. */
 const SETTLE = 2_000;
 /** Candidates that one eviction may look at. */
@@ -89,7 +87,6 @@ export class BlockStore implements AsyncDisposable {
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
-  readonly #recentTimer: Timer;
   readonly #publishing = new PQueue({ concurrency: 1 });
   readonly #unproven = new Map<number, { idx: number[]; hash: bigint[] }>();
   readonly #lookedUp = new Set<number>();
@@ -116,12 +113,37 @@ export class BlockStore implements AsyncDisposable {
     });
     if (!options.clean) this.#loadUnproven();
     this.#touchTimer = options.clock.startInterval(TOUCH_EVERY, () => void this.#guard(this.#touch())).unref();
-    this.#recentTimer = options.clock.startInterval(RECENT_FOR, () => void this.#guard(this.#settleRecent())).unref();
   }
 
   /** Blocks that could not be read back or did not match their hash, since the start. */
   get lostBlocks(): number {
     return this.#lost;
+  }
+
+  /** Whether nothing of an unclean stop is left to be verified. */
+  get proven(): boolean {
+    return this.#unproven.size === 0;
+  }
+
+  /** Whether something of the object is being fetched, written or not committed yet. */
+  inMotion(ino: number): boolean {
+    return this.#held.has(ino) || this.#o.busy(ino);
+  }
+
+  /** Gives back space of the object's cache file that no known block uses. */
+  async trim(ino: number): Promise<void> {
+    if (this.inMotion(ino) || this.#unproven.has(ino)) return;
+    const object = this.#o.index.object(ino);
+    if (object === null || object.state === 2) return;
+    this.resolve(ino);
+    const { blocks } = this.geometryOf(ino);
+    const known = new Set(bits(object.resident));
+    const absent = toRanges(Array.from({ length: blocks }, (_, block) => block).filter((block) => !known.has(block)));
+    for (const { first, count } of absent) {
+      await this.#o.host.task((task) => {
+        this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
+      });
+    }
   }
 
   /** Geometry of a file. @throws DlfsError `not-found` for an unknown inode */
@@ -160,8 +182,9 @@ export class BlockStore implements AsyncDisposable {
           const blocks = Float64Array.from(unproven.idx);
           engine.attachChecked(this.#o.volume, task, ino, node.size, resident, published, blocks, hashes);
         })
-        .then(() => {
+        .then(async () => {
           this.#unproven.delete(ino);
+          if (this.#unproven.size === 0) await this.#o.index.forgetRecent();
         }),
     );
   }
@@ -263,7 +286,6 @@ export class BlockStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     this.#touchTimer[Symbol.dispose]();
-    this.#recentTimer[Symbol.dispose]();
     this.#publishing.clear();
     await this.#publishing.onIdle();
     await this.flush();
@@ -410,11 +432,6 @@ export class BlockStore implements AsyncDisposable {
     if (inos.size === 0) return;
     const usedMs = this.#o.clock.wall();
     await this.#o.index.touch([...inos].map((ino) => ({ ino, usedMs })));
-  }
-
-  async #settleRecent(): Promise<void> {
-    // Blocks of an unclean stop that nobody has read since stay suspect; the others have been synced many times by now.
-    if (this.#unproven.size === 0) await this.#o.index.forgetRecent();
   }
 
   #loadUnproven(): void {

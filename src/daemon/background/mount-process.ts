@@ -58,6 +58,7 @@ export interface MountProcessOptions {
 export async function runMountProcess(options: MountProcessOptions): Promise<void> {
   const { registry, native, log } = options;
   using stop = new StopSignals();
+  registry.prune(readMounts());
   const { dir } = checkMountPoint(options.dir, readMounts(), registry);
   let serving: Serving;
   {
@@ -68,7 +69,8 @@ export async function runMountProcess(options: MountProcessOptions): Promise<voi
     serving = await served(dir, options, stop, claim);
   }
   await using _serving = serving;
-  using _record = record(dir, serving, options);
+  const device = mountAt(readMounts(), dir)?.device ?? null;
+  using recorded = record(dir, device, serving, options);
   log.info('serving', { dir, source: serving.describe, open: serving.openMode, cache: serving.cacheFolder });
   options.onReady(dir, serving);
   const ended = serving.ended.then(() => null);
@@ -80,7 +82,9 @@ export async function runMountProcess(options: MountProcessOptions): Promise<voi
   log.info('told to end', { dir, signal });
   using _atOnce = stop.onEach(() => {
     log.warn('told to end again: at once', { dir });
-    native.unmount(dir, true);
+    // Somebody else's, when ours is gone already.
+    if (mountAt(readMounts(), dir)?.device === device) native.unmount(dir, true);
+    recorded[Symbol.dispose]();
     process.exit(EXIT.ok);
   });
   await unmount(dir, options);
@@ -132,9 +136,13 @@ function replaceDead({ dir, dead }: MountPoint, { native, registry, log }: Mount
   registry.remove(dir);
 }
 
-function record(dir: string, serving: Serving, { registry, log, logPath }: MountProcessOptions): Disposable {
-  const device = mountAt(readMounts(), dir)?.device;
-  if (device === undefined) return { [Symbol.dispose]: () => undefined }; // unmounted already: `ended` says so
+function record(
+  dir: string,
+  device: string | null,
+  serving: Serving,
+  { registry, log, logPath }: MountProcessOptions,
+): Disposable {
+  if (device === null) return { [Symbol.dispose]: () => undefined }; // unmounted already: `ended` says so
   const { describe, cacheFolder } = serving;
   return registry.add({ ...ownIdentity(), dir, device, source: describe, cacheFolder, log: logPath }, (error) => {
     log.warn('the mount could not be recorded: after a crash it must be unmounted by hand', { err: error });

@@ -9,7 +9,7 @@
  * 1. The folder is 0700 and its files 0600; a folder that is somebody else's is refused.
  * 2. A file is complete or not there: it is written beside its place and renamed.
  * 3. What is read is checked; a file that does not fit is treated as not there.
- * 4. The record is about one mount: its device number must fit, too. A stale record (its process ended) is removed by `list` when its
+ * 4. The record is about one mount: its device number must fit, too. A stale record (its process ended) is removed by `prune` when its
  *    mount is gone; while the mount is there, the record is the proof of its death and stays.
  */
 import { createHash } from 'node:crypto';
@@ -148,18 +148,16 @@ export class MountRegistry {
   }
 
   /**
-   * The mounts whose process lives.
+   * Removes the records of processes that have ended, unless their mount is still there.
    * @param mounts the kernel's table
    */
-  list(mounts: readonly KernelMount[]): MountRecord[] {
-    const live: MountRecord[] = [];
+  prune(mounts: readonly KernelMount[]): void {
     for (const name of this.#names()) {
       const path = join(this.#folder, name);
       const record = readRecord(path);
-      if (record !== null && isRunning(record)) live.push(record);
-      else if (record === null || !isAbout(record, mountAt(mounts, record.dir))) rmSync(path, { force: true });
+      if (record !== null && (isRunning(record) || isAbout(record, mountAt(mounts, record.dir)))) continue;
+      rmSync(path, { force: true });
     }
-    return live;
   }
 
   /**

@@ -72,9 +72,9 @@ export interface SequentialOptions {
   readonly maxAhead?: number;
   /** Bytes ahead of all streams together; see `setBudget`. */
   readonly budget?: number;
-  /** Streams remembered. */
+  /** Streams and candidates remembered, half of it each. */
   readonly maxStreams?: number;
-  /** Streams remembered of one file. */
+  /** Streams and candidates remembered of one file. */
   readonly maxStreamsPerFile?: number;
 }
 
@@ -97,9 +97,9 @@ const REORDER = 16 * MIB;
 /** The same for a candidate, of the same pid: small, since each false start costs blocks. */
 const CANDIDATE_REORDER = 4 * MIB;
 
-// Equal steps that make a stride; more for short steps backwards, which parallel READs of a forward reader can look like.
+// Equal steps that make a stride; more for steps as short as those between parallel READs of a sequential reader.
 const STEPS = 2;
-const STEPS_BACKWARDS = 4;
+const NEAR_STEPS = 4;
 
 // A stream that was idle this long no longer takes a share of the budget.
 const IDLE = 30_000;
@@ -146,7 +146,9 @@ export class SequentialReadahead {
   readonly #maxAhead: number;
   readonly #perFile: number;
   readonly #files = new Map<number, FileState>();
-  readonly #streams: RecencyMap<Stream, Stream>;
+  /** Candidates and streams apart: a random reader makes a candidate of each read, a stream is heard once a half window. */
+  readonly #candidates: RecencyMap<Stream, Stream>;
+  readonly #confirmed: RecencyMap<Stream, Stream>;
   /** Confirmed streams in use, least recently used first. */
   readonly #active = new RecencyMap<Stream, Stream>(Infinity);
   #budget: number;
@@ -156,14 +158,17 @@ export class SequentialReadahead {
     this.#maxAhead = options.maxAhead ?? MAX_AHEAD;
     this.#budget = options.budget ?? BUDGET;
     this.#perFile = options.maxStreamsPerFile ?? MAX_STREAMS_PER_FILE;
-    this.#streams = new RecencyMap(options.maxStreams ?? MAX_STREAMS, (stream) => {
+    const half = Math.max(1, Math.floor((options.maxStreams ?? MAX_STREAMS) / 2));
+    const drop = (stream: Stream): void => {
       this.#drop(stream);
-    });
+    };
+    this.#candidates = new RecencyMap(half, drop);
+    this.#confirmed = new RecencyMap(half, drop);
   }
 
   /** Streams and candidates remembered. */
   get streams(): number {
-    return this.#streams.size;
+    return this.#candidates.size + this.#confirmed.size;
   }
 
   /**
@@ -182,7 +187,7 @@ export class SequentialReadahead {
     const extension = stream === null ? this.#begin(file, event, cancel) : this.#go(file, stream, event);
     this.#stray(file, event, stream, cancel);
     const demand: PlannedRange[] = event.kind === 'miss' ? [{ first: event.block, count: 1, priority: 'demand' }] : [];
-    const window = stream?.window ?? file.streams.at(-1)?.window ?? 1;
+    const window = (stream ?? file.streams.at(-1))?.blocksAhead ?? 1;
     return {
       fetch: [...demand, ...extension.ranges.map((range) => ({ ...range, priority: 'readahead' as const }))],
       mark: extension.mark,
@@ -200,7 +205,8 @@ export class SequentialReadahead {
     if (file === undefined) return [];
     const cancel = file.streams.flatMap((stream) => [...stream.ahead(file.blocks)]);
     for (const stream of file.streams) {
-      this.#streams.delete(stream);
+      this.#candidates.delete(stream);
+      this.#confirmed.delete(stream);
       this.#active.delete(stream);
     }
     this.#files.delete(ino);
@@ -271,12 +277,8 @@ export class SequentialReadahead {
   #begin(file: FileState, event: BlockEvent, cancel: BlockRange[]): Extension {
     const stream = new Stream(event.ino, event.pid, event.block, event.now);
     file.streams.push(stream);
-    this.#streams.set(stream, stream);
-    for (const old of file.streams.slice(0, Math.max(0, file.streams.length - this.#perFile))) {
-      cancel.push(...this.#unshared(file, old));
-      this.#streams.delete(old);
-      this.#drop(old);
-    }
+    this.#candidates.set(stream, stream);
+    this.#limit(file, cancel);
     if (event.kind === 'mark') return NOTHING;
     const strided = this.#step(file, stream, event);
     if (strided !== null) return strided;
@@ -286,6 +288,16 @@ export class SequentialReadahead {
     return NOTHING;
   }
 
+  /** Drops the oldest candidate of a file that has too many streams; the oldest stream where there is no other candidate. */
+  #limit(file: FileState, cancel: BlockRange[]): void {
+    if (file.streams.length <= this.#perFile) return;
+    const candidates = file.streams.filter((stream) => !stream.confirmed);
+    const old = candidates.length > this.#perFile / 2 ? candidates[0] : file.streams.find((stream) => stream.confirmed);
+    if (old === undefined) return;
+    cancel.push(...this.#unshared(file, old));
+    this.#drop(old);
+  }
+
   /** A place that nobody had planned: equal steps of one pid are a stride. */
   #step(file: FileState, stream: Stream, event: BlockEvent): Extension | null {
     const before = file.steps.use(event.pid);
@@ -293,8 +305,8 @@ export class SequentialReadahead {
     const times = delta === before?.delta ? before.times + 1 : 1;
     file.steps.set(event.pid, { start: event.block, delta, times, stream });
     if (before === undefined || delta === 0) return null;
-    const near = delta < 0 && -delta * this.#blockSize <= CANDIDATE_REORDER;
-    if (times < (near ? STEPS_BACKWARDS : STEPS)) return null;
+    const near = Math.abs(delta) * this.#blockSize <= REORDER;
+    if (times < (near ? NEAR_STEPS : STEPS)) return null;
     if (Math.abs(delta) * this.#blockSize > MAX_STRIDE_BYTES) return null;
     // What was read from the last place on is a segment's length, as far as anybody saw it.
     const seen = before.stream.headBlock - before.start + 1;
@@ -309,6 +321,8 @@ export class SequentialReadahead {
     window: number,
   ): Extension {
     stream.confirm(pattern, pattern.base, window);
+    this.#candidates.delete(stream);
+    this.#confirmed.set(stream, stream);
     this.#active.set(stream, stream);
     return stream.extend(this.#share(stream, event.now), false, event.blocks);
   }
@@ -327,7 +341,7 @@ export class SequentialReadahead {
     stream.pid = event.pid;
     stream.usedAt = event.now;
     stream.strays = 0;
-    this.#streams.use(stream);
+    (stream.confirmed ? this.#confirmed : this.#candidates).use(stream);
     if (stream.confirmed) this.#active.set(stream, stream);
     if (file.streams.at(-1) === stream) return;
     file.streams = file.streams.filter((other) => other !== stream);
@@ -356,6 +370,8 @@ export class SequentialReadahead {
 
   /** Forgets a stream; its file too, when it was the last. */
   #drop(stream: Stream): void {
+    this.#candidates.delete(stream);
+    this.#confirmed.delete(stream);
     this.#active.delete(stream);
     const file = this.#files.get(stream.ino);
     if (file === undefined) return;

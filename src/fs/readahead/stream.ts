@@ -73,6 +73,11 @@ export class Stream {
     return this.#window;
   }
 
+  /** Blocks planned ahead at most. */
+  get blocksAhead(): number {
+    return this.#window * (this.pattern?.length ?? 1);
+  }
+
   /** True while more lies ahead of its reader than it has read since the stream was confirmed: so far it was a wrong guess. */
   get doubtful(): boolean {
     return this.confirmed && this.#planned - this.#head - 1 > this.#head - this.#began;

@@ -13,6 +13,7 @@ import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type In
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
+import { formatDuration } from '../../base/duration.ts';
 import { DlfsError } from '../../base/errors.ts';
 import { networkFailure } from './network-failure.ts';
 import { proxyFor, type Environment } from './proxy.ts';
@@ -107,9 +108,7 @@ export class HttpCarrier {
       const abort = (): void =>
         fail(new DlfsError('interrupted', 'the request was cancelled', { cause: signal?.reason }));
       const timer = clock.startTimer(deadlineMs, () => {
-        fail(
-          new DlfsError('timeout', `no complete answer from ${url.origin} within ${Math.round(deadlineMs / 1000)} s`),
-        );
+        fail(new DlfsError('timeout', `no complete answer from ${url.origin} within ${formatDuration(deadlineMs)}`));
       });
       const settle = (): void => {
         timer[Symbol.dispose]();

@@ -11,6 +11,7 @@
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { defaultProvider, type DefaultProviderInit } from '@aws-sdk/credential-provider-node';
 import type { Clock } from '../../base/clock.ts';
+import { formatDuration } from '../../base/duration.ts';
 import { DlfsError } from '../../base/errors.ts';
 import type { HttpCarrier } from './http-carrier.ts';
 import type { HeldCredentials } from './messages.ts';
@@ -54,7 +55,7 @@ export async function loadCredentials(options: SdkCredentialsOptions): Promise<H
   const where = keysFrom(profile, environment);
   const { promise, resolve, reject } = Promise.withResolvers<AwsCredentialIdentity>();
   using _late = clock.startTimer(deadlineMs, () => {
-    reject(new DlfsError('timeout', `nothing within ${Math.round(deadlineMs / 1000)} s`));
+    reject(new DlfsError('timeout', `nothing within ${formatDuration(deadlineMs)}`));
   });
   defaultProvider(chainInit(options))().then(resolve, reject);
   try {

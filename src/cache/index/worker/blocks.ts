@@ -92,7 +92,7 @@ export class Blocks {
     this.#putObject = database.prepare('INSERT OR REPLACE INTO object VALUES(?, ?, ?, ?, ?, ?, ?)');
     this.#deleteObject = database.prepare('DELETE FROM object WHERE ino = ?');
     this.#setState = database.prepare('UPDATE object SET state = ? WHERE ino = ?');
-    this.#setUsed = database.prepare('UPDATE object SET used = ?1 WHERE ino = ?2 AND used < ?1');
+    this.#setUsed = database.prepare('UPDATE object SET used = max(used, ?) WHERE ino = ?');
     this.#getPage = database.prepare<[number, number], Uint8Array>('SELECT bits FROM resident WHERE ino = ? AND page = ?').pluck();
     this.#putPage = database.prepare('INSERT OR REPLACE INTO resident VALUES(?, ?, ?)');
     this.#deletePages = database.prepare('DELETE FROM resident WHERE ino = ?');

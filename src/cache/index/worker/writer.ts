@@ -107,7 +107,7 @@ export class Writer {
       await this.undoLeftovers();
       return await this.#listing(lane, 'background', () => this.#beginFull(lane, limit));
     },
-    beginShard: ({ lane, full, kind, key }) => this.#listing(lane, 'background', () => this.#beginShard(lane, full, kind, key)),
+    beginShard: ({ lane, full, kind, key }) => this.#beginShard(lane, full, kind, key),
     addShardPage: ({ lane, page }) => this.#listing(lane, 'background', () => this.#addShardPage(lane, page)),
     finishFull: async ({ lane }) => {
       const outcome = await this.#listing(lane, 'background', () => this.#finishFull(lane));
@@ -178,7 +178,7 @@ export class Writer {
     return null;
   }
 
-  *#beginShard(lane: number, full: number, kind: ShardKind, key: string): Work<null> {
+  #beginShard(lane: number, full: number, kind: ShardKind, key: string): null {
     this.#occupy(lane, { kind: 'shard', shard: this.#fullOf(full).shard(kind, key), full });
     return null;
   }
@@ -284,5 +284,5 @@ export class Writer {
 }
 
 function wrongLane(lane: number): DlfsError {
-  return new DlfsError('internal', `a request for a listing that is not there (lane ${lane})`);
+  return new DlfsError('interrupted', `the listing has ended (lane ${lane})`);
 }

@@ -1,0 +1,45 @@
+/**
+ * Objects without any file system: curl for throughput, single ranged GETs for latency.
+ */
+import { RawS3Client } from '../../test/support/s3/signed-request.ts';
+import { quantile } from '../measure/statistics.ts';
+import type { Endpoint } from './competitor.ts';
+import type { Programs } from './program.ts';
+
+/** Reads an object by curl into nothing; seconds from its start to its end. */
+export async function curl(programs: Programs, endpoint: Endpoint, bucket: string, key: string): Promise<number> {
+  const path = `/${bucket}/${key}`;
+  using client = new RawS3Client(endpoint.url, endpoint);
+  // The signed headers go through standard input: arguments are for all to see.
+  const headers = Object.entries(client.sign({ path })).filter(([name]) => name !== 'host');
+  const config = [
+    `url = "${endpoint.url}${path}"`,
+    ...headers.map(([name, value]) => `header = "${name}: ${value}"`),
+    ...['output = "/dev/null"', 'silent', 'show-error', 'fail', String.raw`write-out = "%{time_total} %{size_download}"`],
+  ];
+  const { stdout } = await programs.run('curl', ['--config', '-'], { input: `${config.join('\n')}\n`, limitMs: 300_000 });
+  return Number(stdout.split(' ')[0]);
+}
+
+/** Median latency in microseconds of ranged GETs over one connection that is already open. */
+export async function rangedGets(
+  endpoint: Endpoint,
+  bucket: string,
+  key: string,
+  { count, bytes, span }: { readonly count: number; readonly bytes: number; readonly span: number },
+): Promise<number> {
+  using client = new RawS3Client(endpoint.url, endpoint);
+  const micros: number[] = [];
+  // The first one opens the connection and is not counted.
+  for (let number = 0; number <= count; number++) {
+    const offset = number * span;
+    const started = performance.now();
+    const { status, body } = await client.send({
+      path: `/${bucket}/${key}`,
+      headers: { range: `bytes=${offset}-${offset + bytes - 1}` },
+    });
+    if (status !== 206 || body.length !== bytes) throw new Error(`a ranged GET: ${status}, ${body.length} bytes`);
+    if (number > 0) micros.push((performance.now() - started) * 1000);
+  }
+  return quantile(micros, 0.5);
+}

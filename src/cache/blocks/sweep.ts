@@ -1,0 +1,108 @@
+/**
+ * The sweep after an unclean stop: what lies in the folder of cache files is held against the index.
+ *
+ * A crash can leave files and blocks that were written but not committed. The sweep walks the folder once, in the background, a
+ * subfolder at a time: files that the index does not know are deleted, allocated space that no known block uses is given back,
+ * and files that lost data are dropped, to be fetched again.
+ *
+ * Invariants:
+ * 1. What is being fetched or written now is left alone.
+ * 2. Nothing outside the 256 numbered subfolders is looked at, and no name there becomes a path unless it is a plain number.
+ */
+import { readdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DlfsError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import type { CacheIndex } from '../index/index.ts';
+import type { BlockStore } from './store.ts';
+
+/** What the sweep works on. */
+export interface SweepOptions {
+  /** The folder of cache files. */
+  readonly objects: string;
+  readonly index: Pick<CacheIndex, 'audit'>;
+  readonly store: BlockStore;
+  readonly log: Logger;
+}
+
+/** What a sweep found. */
+export interface SweepReport {
+  files: number;
+  deleted: number;
+  trimmed: number;
+  damaged: number;
+}
+
+const SUBFOLDERS = 256;
+const SECTOR = 512;
+const NAME = /^[1-9]\d{0,15}$/;
+
+/** See the file's header. Disposing it stops after the subfolder at hand. */
+export class Sweep implements AsyncDisposable {
+  readonly #o: SweepOptions;
+  #stopped = false;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(options: SweepOptions) {
+    this.#o = options;
+  }
+
+  /** Starts it in the background. */
+  start(): void {
+    this.#done = this.run().then(
+      (report) => {
+        this.#o.log.info('swept the cache after an unclean stop', { ...report });
+      },
+      (error: unknown) => {
+        this.#o.log.warn('the sweep of the cache failed', { err: error });
+      },
+    );
+  }
+
+  /** Runs it to its end. @throws DlfsError when the folder cannot be read */
+  async run(): Promise<SweepReport> {
+    const report = { files: 0, deleted: 0, trimmed: 0, damaged: 0 };
+    for (let number = 0; number < SUBFOLDERS && !this.#stopped; number++) {
+      await this.#subfolder(join(this.#o.objects, number.toString(16).padStart(2, '0')), report);
+    }
+    return report;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#done;
+  }
+
+  async #subfolder(folder: string, report: SweepReport): Promise<void> {
+    const { index, store } = this.#o;
+    const files: { ino: number; allocated: number }[] = [];
+    for (const name of await namesIn(folder)) {
+      const path = join(folder, name);
+      if (!NAME.test(name)) {
+        await unlink(path).catch(() => undefined); // a folder stays: it is not ours
+        continue;
+      }
+      const ino = Number(name);
+      const { blocks } = await stat(path).catch(() => ({ blocks: 0 }));
+      if (!store.inMotion(ino)) files.push({ ino, allocated: blocks * SECTOR });
+    }
+    report.files += files.length;
+    if (files.length === 0) return;
+    const found = await index.audit(files);
+    const dead = [...found.orphans, ...found.unindexed, ...found.short].filter((ino) => !store.inMotion(ino));
+    if (dead.length > 0) await store.dropObjects(dead);
+    for (const ino of found.excess) await store.trim(ino);
+    report.deleted += found.orphans.length + found.unindexed.length;
+    report.damaged += found.short.length;
+    report.trimmed += found.excess.length;
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw DlfsError.from(error);
+  }
+}
