@@ -71,14 +71,14 @@ if (files.length === 0) {
 }
 
 // What the tests' processes find in their environment: the marker's first part and a folder for theirs.
-const marker = `run-${process.pid}`;
+const marker = `run-${process.pid}.`; // the dot: run-12 is no prefix of run-123
 const folder = mkdtempSync(join(tmpdir(), 'dlfs-tests-'));
 chmodSync(folder, 0o755);
 process.env[MARKER] = marker;
 process.env['TMPDIR'] = folder;
 
 process.on('exit', () => {
-  const found = findLeftovers(`${marker}/`, folder);
+  const found = findLeftovers(marker, folder);
   for (const line of describeLeftovers(found))
     process.stderr.write(`left by a test that was killed, ended now: ${line}\n`);
   for (const line of endLeftovers(found, folder)) process.stderr.write(`${line}\n`);

@@ -32,6 +32,8 @@ export interface FioJob {
   /** What each job reads in all; the whole file by default. */
   readonly ioSize?: string;
   readonly loops?: number;
+  /** Each job reads a part of this size of its own, one behind the other; by default all read the whole file. */
+  readonly part?: string;
 }
 
 /** What it found. */
@@ -44,11 +46,12 @@ export interface FioResult {
 
 /** Runs one job over an existing file, with plain blocking reads. */
 export async function fio(programs: Programs, file: string, job: FioJob): Promise<FioResult> {
-  const { rw, bs, jobs, ioSize, loops = 1 } = job;
+  const { rw, bs, jobs, ioSize, loops = 1, part } = job;
   const args = [
     ...['--name=bench', `--filename=${file}`, '--readonly', `--rw=${rw}`, `--bs=${bs}`, `--numjobs=${jobs}`],
     ...[`--loops=${loops}`, '--ioengine=psync', '--direct=0', '--invalidate=0', '--fadvise_hint=0', '--group_reporting'],
     ...(ioSize === undefined ? [] : [`--io_size=${ioSize}`]),
+    ...(part === undefined ? [] : [`--size=${part}`, `--offset_increment=${part}`]),
     ...['--output-format=json', '--percentile_list=50'],
   ];
   const { stdout } = await programs.run('fio', args);

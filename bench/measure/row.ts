@@ -28,7 +28,10 @@ export interface RowSpec {
   readonly id: string;
   /** The figure in words. */
   readonly figure: string;
+  /** Which of a lane's metrics; unique within the scenario. */
   readonly metric: string;
+  /** The metric's unit, for people. */
+  readonly unit: string;
   readonly better: 'higher' | 'lower';
   /** Lanes to compare with; the best of them counts. Empty: the figure stands for itself. */
   readonly against: readonly string[];
@@ -48,6 +51,7 @@ export interface Row {
   readonly id: string;
   readonly figure: string;
   readonly metric: string;
+  readonly unit: string;
   readonly better: 'higher' | 'lower';
   /** How dlfs opened files; null where it took no part. */
   readonly openMode: string | null;
@@ -87,12 +91,12 @@ export function describeTarget({ target, against }: Pick<RowSpec, 'target' | 'ag
 
 /** Makes the row of a specification out of the rounds. */
 export function evaluate(spec: RowSpec, rounds: readonly Round[], openMode: string | null): Row {
-  const { id, figure, metric, better, against, target, lane = OURS, take = 'median' } = spec;
+  const { id, figure, metric, unit, better, against, target, lane = OURS, take = 'median' } = spec;
   const samples = rounds.flatMap((round) => sampleOf(spec, lane, round) ?? []);
   const value = samples.length === 0 ? null : summarise(samples);
   const counted = value === null ? null : take === 'median' ? value.median : worst(samples, target);
   return {
-    ...{ id, figure, metric, better, openMode, against, target, value, counted },
+    ...{ id, figure, metric, unit, better, openMode, against, target, value, counted },
     lanes: lanesOf(metric, rounds),
     verdict: verdictOf(counted, target),
   };

@@ -45,7 +45,7 @@ export function renderTable(rows: readonly Row[]): string {
   const body = rows.map((row) => [
     row.figure,
     row.openMode ?? '-',
-    row.metric,
+    row.unit,
     ownOf(row),
     othersOf(row),
     valueOf(row),

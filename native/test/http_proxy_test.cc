@@ -68,6 +68,7 @@ int main() {
     const FetchResult& result = tunnelled.run();
     CHECK(result.kind == FetchKind::kConnectFailed);
     CHECK_EQ(result.text, "the proxy refused the tunnel with status 407");
+    CHECK_EQ(result.head.status, 407);
   });
   suite.test("a proxy that closes, talks nonsense or puts bytes into the tunnel is a failed connection", [] {
     struct Case {
@@ -84,6 +85,18 @@ int main() {
       CHECK(result.kind == FetchKind::kConnectFailed);
       CHECK_EQ(result.text, "connect to 127.0.0.1:" + std::to_string(tunnelled.proxy.port()) + ": " + bad.text);
     }
+  });
+  suite.test("after a proxy that talks nonsense the next address starts afresh", [] {
+    const Server nonsense([](Peer& peer) {
+      peer.read_head();
+      peer.send("HTTP/1.1 200 OK\r\nHalf a field");
+    });
+    Tunnelled tunnelled("HTTP/1.1 200 OK\r\n\r\n", "");
+    EndpointConfig config = to({nonsense.port(), tunnelled.proxy.port()});
+    config.tunnel = ProxyTunnel{.authority = "bucket.example:443", .authorization = ""};
+    tunnelled.endpoint = tunnelled.fetcher.add_endpoint(std::move(config));
+    CHECK_EQ(tunnelled.run().text, "");
+    CHECK_EQ(tunnelled.fetcher.stats().connect_failures, 1u);
   });
   suite.test("a proxy that does not answer is a timeout of the connection", [] {
     Tunnelled tunnelled("", "");

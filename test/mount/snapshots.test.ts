@@ -130,7 +130,7 @@ for (const open of OPEN_MODES) {
 test('keys that POSIX cannot name are left out and told of, and the rest is there', async () => {
   const prefix = 'data/';
   const empty = new BytesContent('');
-  const odd = ['a//b', '/', '..', 'x/../y', 'x/./y', 'n\0l', 'y'.repeat(256), `${'é'.repeat(128)}/z`, 'x/p'];
+  const odd = ['x//b', '/', '..', 'x/../y', 'x/./y', 'n\0l', 'y'.repeat(256), `${'é'.repeat(128)}/z`, 'x/p'];
   const others = odd.map((key) => storedObject(prefix + key, empty));
   others.push(storedObject(Buffer.concat([Buffer.from(`${prefix}latin-`), Buffer.from([0xe9])]), empty));
   await using target = await DlfsTarget.start(forest(), { open: 'stateless', origin: { others } });

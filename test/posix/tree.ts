@@ -17,7 +17,7 @@ export interface TreeFile {
   readonly content: Content;
   /** LastModified in milliseconds since the epoch; a whole second, since S3 knows nothing smaller. */
   readonly mtimeMs: number;
-  /** The origin's ETag without its quotes, where an origin has given it one. */
+  /** The origin's ETag with its quotes, where an origin has given it one. */
   readonly etag?: string;
 }
 

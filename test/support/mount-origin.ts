@@ -84,7 +84,7 @@ export class TreeOrigin implements AsyncDisposable {
       faults,
       onRequest: (record) => requests.push(record),
     });
-    const etags = new Map(objects.map(({ key, etag }) => [textOf(key), etag.slice(1, -1)]));
+    const etags = new Map(objects.map(({ key, etag }) => [textOf(key), etag]));
     const files = [...tree.files.values()].map((file): TreeFile => {
       const etag = etags.get(prefix + file.path);
       return etag === undefined ? file : { ...file, etag };

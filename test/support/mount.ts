@@ -242,6 +242,7 @@ function run(spec: MountSpec, log: string[]): ChildProcess {
     log.push(line);
     if (log.length > LOG_LINES) log.shift();
   });
+  child.once('exit', (code, signal) => log.push(`--- ended with ${signal ?? String(code)}`));
   return child;
 }
 

@@ -151,7 +151,8 @@ Exchange::Step Exchange::broken(const IoResult& result, const char* when) {
 }
 
 Exchange::Step Exchange::end_http_error(bool whole) {
-  if (!whole) result_.head.keep_alive = false;
+  // What follows an error is not looked at: it costs the connection.
+  if (!whole || connection_->transport->buffered()) result_.head.keep_alive = false;
   return end(FetchKind::kHttpError, "status " + std::to_string(result_.head.status));
 }
 

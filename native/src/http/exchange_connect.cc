@@ -25,6 +25,9 @@ Exchange::Step Exchange::dial() {
     dial_started_ = host_.now();
     connect_due_ = after(dial_started_, request_.connect_timeout);
   }
+  // An earlier attempt may have come as far as the proxy's answer.
+  partial_.clear();
+  parser_.reset();
   if (attempt_ == targets_.size()) return end(FetchKind::kConnectFailed, last_failure_);
   const Target& target = targets_[attempt_];
   UniqueFd fd(::socket(target.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -98,8 +101,10 @@ Exchange::Step Exchange::tunnel_head() {
   if (outcome.state == ParseState::kMore) return Step::kNext;
   if (outcome.state == ParseState::kInvalid)
     return attempt_failed("the proxy's answer is malformed: " + std::string(outcome.reason));
-  if (head.status / 100 != 2)
+  if (head.status / 100 != 2) {
+    result_.head.status = head.status;
     return end(FetchKind::kConnectFailed, "the proxy refused the tunnel with status " + std::to_string(head.status));
+  }
   // A TLS server speaks second: whatever follows here would be the proxy's own.
   if (outcome.consumed != partial_.size()) return attempt_failed("the proxy sent bytes into the tunnel");
   partial_.clear();

@@ -60,7 +60,7 @@ struct FetchTimings {
 struct FetchResult {
   FetchKind kind = FetchKind::kOk;
   std::string text;             // empty for kOk; otherwise one line, without secrets, that names the discrepancy
-  ResponseHead head;            // status 0 when no head arrived
+  ResponseHead head;            // status 0 when no head arrived; the proxy's status when it refused the tunnel
   std::vector<std::byte> body;  // kHttpError only: at most 64 KiB, possibly cut
   std::uint64_t received = 0;   // body bytes that went through advance()
   bool reused_connection = false;

@@ -39,7 +39,8 @@ using SessionPtr = std::unique_ptr<SSL_SESSION, Freed<SSL_SESSION_free>>;
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;
 
-// Records are at most 16 KiB: this takes four with one system call. Measured from 16 to 256 KiB; it is flat around here.
+// Records are at most 16 KiB: this takes four with one system call. Measured from 16 to 256 KiB; it is flat around
+// here.
 constexpr std::size_t kReadAhead = 64 * 1024;
 
 std::string last_error(const char* otherwise) {

@@ -249,7 +249,10 @@ export class ConcurrencyLimit {
     // By Little's law what is more than limit × base ÷ duration stands in a queue; a half on top keeps the step on the safe side.
     const queued = 1 - (1.5 * this.#base) / this.#duration;
     const step = Math.min(MAX_STEP_DOWN, Math.max(STEP_DOWN, queued));
-    const down = Math.max(Math.min(this.#min, this.#limit - 1), this.#limit - Math.max(1, Math.round(this.#limit * step)));
+    const down = Math.max(
+      Math.min(this.#min, this.#limit - 1),
+      this.#limit - Math.max(1, Math.round(this.#limit * step)),
+    );
     if (this.#nextProbe === 'up' && up > this.#limit) this.#probe('up', up);
     else if (down >= this.#min) this.#probe('down', down);
     else if (up > this.#limit) this.#probe('up', up);

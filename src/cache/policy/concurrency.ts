@@ -169,7 +169,8 @@ export class FetchConcurrency {
   /** A request has ended; its place and its bytes are free. Exactly once a ticket. */
   finished(ticket: FetchTicket, outcome: FetchOutcome, now: number): void {
     const limit = this.#limits[ticket.kind];
-    if (ticket.bytes === 0 && outcome.kind === 'ok') limit.worked(WORK_PER_REQUEST, now, now, this.#inFlight[ticket.kind]);
+    if (ticket.bytes === 0 && outcome.kind === 'ok')
+      limit.worked(WORK_PER_REQUEST, now, now, this.#inFlight[ticket.kind]);
     // What was refused or cancelled says nothing about how long a request takes.
     if (outcome.kind === 'ok' || outcome.kind === 'lost') {
       limit.ended(now - ticket.admittedAt, outcome.kind === 'lost', now, this.#inFlight[ticket.kind]);

@@ -90,8 +90,8 @@ export class LruByObject implements EvictionPolicy {
 
   choose(candidates: Iterable<EvictionCandidate>, need: EvictionNeed, now: number): EvictionChoice {
     const tally = new Tally(need);
+    if (need.bytes <= 0 && need.files <= 0) return tally.choice();
     const deferred: EvictionCandidate[] = [];
-    if (tally.met) return tally.choice();
     for (const page of pages(candidates, this.#lookahead, this.#maxScan)) {
       const free = page.filter((candidate) => !isPinned(candidate, now));
       deferred.push(...free.filter((candidate) => candidate.open));

@@ -64,7 +64,7 @@ const XATTRS = ['user.dlfs.etag', 'user.dlfs.cached'];
 /** See the file's header. */
 export class NameService {
   readonly #o: NameServiceOptions;
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true });
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   #session = 0;
 
   constructor(options: NameServiceOptions) {
@@ -140,7 +140,7 @@ export class NameService {
 
   #xattr(node: NodeRow, name: string): string | null {
     if (name === 'user.dlfs.etag') return node.etag;
-    if (name === 'user.dlfs.cached') return this.#o.residentShare(node.ino).toFixed(4);
+    if (name === 'user.dlfs.cached') return String(Number(this.#o.residentShare(node.ino).toFixed(4)));
     return null;
   }
 

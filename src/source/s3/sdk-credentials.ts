@@ -21,6 +21,9 @@ import type { Environment } from './proxy.ts';
 const NOTHING_FOUND =
   /could not load credentials from any providers|metadata service access disabled|could not be loaded from|ECONNREFUSED|EHOSTUNREACH|TimeoutError/i;
 
+/** Reasons of a chain that are kept: it has eight links, some of which try several things. */
+const MAX_REASONS = 32;
+
 /** What a run needs. */
 export interface SdkCredentialsOptions {
   readonly profile: string | null;
@@ -57,7 +60,9 @@ export async function loadCredentials(options: SdkCredentialsOptions): Promise<H
   using _late = clock.startTimer(deadlineMs, () => {
     reject(new DlfsError('timeout', `nothing within ${formatDuration(deadlineMs)}`));
   });
-  defaultProvider(chainInit(options))().then(resolve, reject);
+  // Each link of the chain says why it had nothing; what comes out in the end is only the last one's word.
+  const reasons: string[] = [];
+  defaultProvider(chainInit(options, reasons))().then(resolve, reject);
   try {
     const found = await promise;
     return {
@@ -67,18 +72,20 @@ export async function loadCredentials(options: SdkCredentialsOptions): Promise<H
       expiresMs: found.expiration?.getTime() ?? null,
     };
   } catch (thrown) {
-    throw explained(thrown, where);
+    throw explained(thrown, reasons, where);
   }
 }
 
 /** What the chain gives. */
 type AwsCredentialIdentity = Awaited<ReturnType<ReturnType<typeof defaultProvider>>>;
 
-function chainInit(options: SdkCredentialsOptions): DefaultProviderInit {
+function chainInit(options: SdkCredentialsOptions, reasons: string[]): DefaultProviderInit {
   const requestHandler = options.carrier as unknown as NonNullable<S3ClientConfig['requestHandler']>;
   const quiet = (): void => undefined;
   const logger = {
-    debug: quiet,
+    debug: (...words: unknown[]) => {
+      if (reasons.length < MAX_REASONS) reasons.push(words.map(String).join(' '));
+    },
     info: quiet,
     trace: quiet,
     error: quiet,
@@ -94,16 +101,18 @@ function chainInit(options: SdkCredentialsOptions): DefaultProviderInit {
   return init;
 }
 
-function explained(thrown: unknown, where: string): DlfsError {
+function explained(thrown: unknown, reasons: readonly string[], where: string): DlfsError {
   if (thrown instanceof DlfsError) {
     const code = thrown.code === 'timeout' ? 'timeout' : 'unauthenticated';
     return new DlfsError(code, `no keys from ${where}: ${thrown.message}`, { retryable: thrown.retryable });
   }
   const said = thrown instanceof Error ? (thrown.message.split('\n', 1)[0] ?? '') : '';
-  // Invariant 2: Node's message repeats the command line and what it wrote.
-  if (/command failed/i.test(said)) return unauthenticated(`the credential_process of ${where} failed: run it by hand`);
-  if (/json|unexpected token/i.test(said))
+  const any = (pattern: RegExp): boolean => pattern.test(said) || reasons.some((reason) => pattern.test(reason));
+  // Invariant 2: these messages repeat the command line and what it wrote.
+  if (any(/command failed/i)) return unauthenticated(`the credential_process of ${where} failed: run it by hand`);
+  if (any(/credential_process (?:returned|did not return)/i)) {
     return unauthenticated(`the credential_process of ${where} printed no valid answer: run it by hand`);
+  }
   if (NOTHING_FOUND.test(said)) {
     return unauthenticated(
       `no keys were found (${where}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, use --profile, or --anonymous for a public bucket`,

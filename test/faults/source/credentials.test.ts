@@ -93,7 +93,7 @@ describe('a program that gives no keys', () => {
   const scripts: readonly (readonly [string, string, RegExp])[] = [
     ['because it fails', 'echo OLDSECRET >&2; exit 1', /credential_process of profile team failed/],
     ['because it prints nonsense', 'echo OLDSECRET', /credential_process of profile team/],
-    ['because it hangs', 'exec sleep 30', /profile team.*nothing within 300ms/],
+    ['because it hangs', 'while [ -e "$0" ]; do sleep 0.02; done', /profile team.*nothing within 300ms/],
   ];
   for (const [what, script, message] of scripts) {
     test(`${what} is blamed without what it printed or how it was called`, async () => {
@@ -106,7 +106,7 @@ describe('a program that gives no keys', () => {
           ...(what.includes('hangs') ? { credentialsDeadlineMs: 300 } : {}),
         },
       );
-      for (const attempt of [opened.source.ready(), opened.source.probe()]) {
+      for (const attempt of [() => opened.source.ready(), () => opened.source.probe()]) {
         await assert.rejects(attempt, (error: unknown) => {
           const { code, message: said } = error as { code: string; message: string };
           assert.ok(code === 'unauthenticated' || code === 'timeout', said);

@@ -82,7 +82,7 @@ export async function send(source: S3Source, { head }: PreparedGet): Promise<Ans
     const authorization = proxy.authorization === null ? '' : `proxy-authorization: ${proxy.authorization}\r\n`;
     socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${authorization}\r\n`);
     const [established] = (await once(socket, 'data')) as [Buffer];
-    if (!/^HTTP\/1\.1 200 /.test(established.toString('latin1'))) throw new Error(established.toString('latin1'));
+    if (!established.toString('latin1').startsWith('HTTP/1.1 200 ')) throw new Error(established.toString('latin1'));
   }
   if (tls) {
     const isAddress = /^[\d.]+$|:/.test(serverName);
@@ -134,26 +134,25 @@ export function failedReply({ status, headers, body }: Answer): FailedReply {
   };
 }
 
-/** All keys and prefixes of a listing. */
+/** All that a listing gave. */
+export interface Listed {
+  readonly keys: string[];
+  readonly prefixes: string[];
+  readonly etags: Map<string, string>;
+  undecodable: number;
+  pages: number;
+}
+
+/** Lists to the end. */
 export async function listAll(
   source: S3Source,
   prefix: string,
   delimiter: '/' | null,
-  pageSize?: number,
-): Promise<{ keys: string[]; prefixes: string[]; undecodable: number; pages: number; etags: Map<string, string> }> {
-  const all = {
-    keys: [] as string[],
-    prefixes: [] as string[],
-    undecodable: 0,
-    pages: 0,
-    etags: new Map<string, string>(),
-  };
-  const signal = new AbortController().signal;
-  for await (const page of source.list(prefix, {
-    delimiter,
-    signal,
-    ...(pageSize === undefined ? {} : { pageSize }),
-  })) {
+  pageSize = 1000,
+  signal = new AbortController().signal,
+): Promise<Listed> {
+  const all: Listed = { keys: [], prefixes: [], etags: new Map(), undecodable: 0, pages: 0 };
+  for await (const page of source.list(prefix, { delimiter, pageSize, signal })) {
     all.pages += 1;
     all.undecodable += page.undecodable;
     for (const { key, etag } of page.objects) {

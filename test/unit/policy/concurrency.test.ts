@@ -102,7 +102,11 @@ describe('admission', () => {
     const [ticket] = admitted(control, 1, SMALL, 0);
     control.finished(ticket!, { kind: 'throttled', retryAfter: 1500 }, 10);
     for (const bytes of [SMALL, 8 * MIB]) {
-      assert.deepEqual(control.admit({ bytes, priority: 'demand' }, 1509), { ticket: null, why: 'paused', until: 1510 });
+      assert.deepEqual(control.admit({ bytes, priority: 'demand' }, 1509), {
+        ticket: null,
+        why: 'paused',
+        until: 1510,
+      });
       assert.notEqual(control.admit({ bytes, priority: 'demand' }, 1510).ticket, null);
     }
   });
@@ -139,7 +143,11 @@ describe('admission', () => {
     assert.equal(admitted(control, 5, SMALL, 0).length, 2);
     const large = new FetchConcurrency({ maxBytes: 64 * MIB, min: 8 }, 0);
     for (let index = 0; index < 3; index++) large.admit({ bytes: 16 * MIB, priority: 'readahead' }, 0);
-    assert.deepEqual(large.admit({ bytes: 16 * MIB, priority: 'readahead' }, 0), { ticket: null, why: 'bytes', until: null });
+    assert.deepEqual(large.admit({ bytes: 16 * MIB, priority: 'readahead' }, 0), {
+      ticket: null,
+      why: 'bytes',
+      until: null,
+    });
     assert.notEqual(large.admit({ bytes: 16 * MIB, priority: 'demand' }, 0).ticket, null);
   });
 
@@ -201,7 +209,10 @@ describe('admission', () => {
             assert.ok(one.inFlight >= 0 && one.inFlight <= most);
           }
           assert.equal(small.inFlight + large.inFlight, inFlight.length);
-          assert.equal(bytesInFlight, inFlight.reduce((sum, one) => sum + one.bytes, 0));
+          assert.equal(
+            bytesInFlight,
+            inFlight.reduce((sum, one) => sum + one.bytes, 0),
+          );
           assert.ok(bytesInFlight <= options.maxBytes || inFlight.filter((one) => one.bytes > 0).length === 1);
         }
       }),

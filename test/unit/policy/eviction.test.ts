@@ -22,14 +22,22 @@ describe('LRU by object', () => {
   const policy = new LruByObject();
 
   test('takes the coldest objects until the need is met', () => {
-    const choice = policy.choose([1, 2, 3, 4].map((id) => candidate(id)), { bytes: 150, files: 0 }, NOW);
+    const choice = policy.choose(
+      [1, 2, 3, 4].map((id) => candidate(id)),
+      { bytes: 150, files: 0 },
+      NOW,
+    );
     assert.deepEqual(ids(choice.victims), [1, 2]);
     assert.deepEqual(choice.freed, { bytes: 200, files: 2 });
     assert.deepEqual(choice.shortfall, { bytes: 0, files: 0 });
   });
 
   test('meets a need of files alone', () => {
-    const choice = policy.choose([1, 2, 3].map((id) => candidate(id)), { bytes: 0, files: 2 }, NOW);
+    const choice = policy.choose(
+      [1, 2, 3].map((id) => candidate(id)),
+      { bytes: 0, files: 2 },
+      NOW,
+    );
     assert.deepEqual(ids(choice.victims), [1, 2]);
   });
 

@@ -75,20 +75,26 @@ test('blocks tile the object', () => {
 
 test('the blocks of a byte range are exactly those that hold one of its bytes', () => {
   fc.assert(
-    fc.property(blockSizes, objectSizes, fc.nat(), fc.integer({ min: 1, max: 64 * MIB }), (blockSize, size, at, length) => {
-      const geometry = new BlockGeometry(blockSize, size);
-      const offset = size === 0 ? at : at % (size + blockSize);
-      const { first, count } = geometry.blocksOf({ offset, length });
-      const end = Math.min(offset + length, size);
-      if (offset >= size) assert.equal(count, 0);
-      else {
-        assert.equal(first, geometry.blockAt(offset));
-        assert.equal(first + count - 1, geometry.blockAt(end - 1));
-        const bytes = geometry.bytesOfRange({ first, count });
-        assert.ok(bytes.offset <= offset && bytes.offset + bytes.length >= end);
-        assert.equal(geometry.allocatedOfRange({ first, count }), allocatedBytes(bytes.length));
-      }
-    }),
+    fc.property(
+      blockSizes,
+      objectSizes,
+      fc.nat(),
+      fc.integer({ min: 1, max: 64 * MIB }),
+      (blockSize, size, at, length) => {
+        const geometry = new BlockGeometry(blockSize, size);
+        const offset = size === 0 ? at : at % (size + blockSize);
+        const { first, count } = geometry.blocksOf({ offset, length });
+        const end = Math.min(offset + length, size);
+        if (offset >= size) assert.equal(count, 0);
+        else {
+          assert.equal(first, geometry.blockAt(offset));
+          assert.equal(first + count - 1, geometry.blockAt(end - 1));
+          const bytes = geometry.bytesOfRange({ first, count });
+          assert.ok(bytes.offset <= offset && bytes.offset + bytes.length >= end);
+          assert.equal(geometry.allocatedOfRange({ first, count }), allocatedBytes(bytes.length));
+        }
+      },
+    ),
   );
 });
 

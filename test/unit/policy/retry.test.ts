@@ -53,15 +53,24 @@ describe('a failed fetch', () => {
 
   test('ends at the deadline, waits included, and has none when it is 0', () => {
     const timeout = failed('timeout');
-    assert.deepEqual(decideRetry(timeout, after(1, { elapsed: 300_000 }), half), { action: 'never', reason: 'deadline' });
-    assert.deepEqual(decideRetry(timeout, after(9, { elapsed: 299_999 }), half), { action: 'never', reason: 'deadline' });
+    assert.deepEqual(decideRetry(timeout, after(1, { elapsed: 300_000 }), half), {
+      action: 'never',
+      reason: 'deadline',
+    });
+    assert.deepEqual(decideRetry(timeout, after(9, { elapsed: 299_999 }), half), {
+      action: 'never',
+      reason: 'deadline',
+    });
     assert.equal(decideRetry(timeout, after(9, { elapsed: 1e9, deadline: 0 }), half).action, 'later');
   });
 
   test('gives up early when nobody waits for it', () => {
     const readahead = { priority: 'readahead' as const };
     assert.equal(decideRetry(failed('timeout'), after(2, readahead), half).action, 'later');
-    assert.deepEqual(decideRetry(failed('timeout'), after(3, readahead), half), { action: 'never', reason: 'nobody-waits' });
+    assert.deepEqual(decideRetry(failed('timeout'), after(3, readahead), half), {
+      action: 'never',
+      reason: 'nobody-waits',
+    });
   });
 
   test('has a rule that allows a retry exactly where its code is retryable, at-once tries aside', () => {

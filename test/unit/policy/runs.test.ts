@@ -71,7 +71,8 @@ describe('planned runs', () => {
   });
 
   test('bridge a gap of one block when three wanted ones pay for it, and no other gap', () => {
-    const ranges = (blocks: number[]): { first: number; count: number }[] => blocks.map((first) => ({ first, count: 1 }));
+    const ranges = (blocks: number[]): { first: number; count: number }[] =>
+      blocks.map((first) => ({ first, count: 1 }));
     assert.deepEqual(plan({ readahead: ranges([0, 1, 3, 4]) }), [{ first: 0, count: 5, priority: 'readahead' }]);
     assert.equal(plan({ readahead: ranges([0, 2, 4, 6]) }).length, 4);
     assert.equal(plan({ readahead: ranges([0, 1, 2, 5]) }).length, 2);
@@ -94,7 +95,9 @@ describe('planned runs', () => {
 
   test('hold each wanted block once, whatever is wanted, resident and in flight', () => {
     const blocks = fc.array(fc.nat(60), { maxLength: 30 });
-    const ranges = fc.array(fc.record({ first: fc.integer({ min: -5, max: 70 }), count: fc.nat(20) }), { maxLength: 6 });
+    const ranges = fc.array(fc.record({ first: fc.integer({ min: -5, max: 70 }), count: fc.nat(20) }), {
+      maxLength: 6,
+    });
     fc.assert(
       fc.property(
         blocks,
@@ -123,7 +126,9 @@ describe('planned runs', () => {
           for (const { first, count } of readahead) {
             for (let block = first; block < first + count; block++) if (usable(block)) wanted.add(block);
           }
-          const fetched = runs.flatMap(({ first, count }) => Array.from({ length: count }, (_, index) => first + index));
+          const fetched = runs.flatMap(({ first, count }) =>
+            Array.from({ length: count }, (_, index) => first + index),
+          );
           assert.equal(new Set(fetched).size, fetched.length, 'a block is in two runs');
           assert.ok(fetched.every(usable));
           for (const block of wanted) assert.ok(fetched.includes(block), `${block} is missing`);

@@ -31,7 +31,10 @@ describe('an object larger than the cache', () => {
   test('drops the highest blocks behind a reader that goes backwards', () => {
     const readers = [{ block: 20, direction: -1 as const }];
     const victims = selfEvict({ resident: [{ first: 10, count: 45 }], readers, busy: idle, need: 3 });
-    assert.deepEqual(blocksOf(victims).toSorted((a, b) => a - b), [52, 53, 54]);
+    assert.deepEqual(
+      blocksOf(victims).toSorted((a, b) => a - b),
+      [52, 53, 54],
+    );
   });
 
   test('drops the lowest blocks when nobody reads', () => {
@@ -75,8 +78,7 @@ describe('an object larger than the cache', () => {
           assert.equal(taken.length, Math.min(need, movable.length));
           assert.equal(new Set(taken).size, taken.length);
           for (const block of taken) assert.ok(movable.includes(block));
-          const isAhead = (block: number): boolean =>
-            readers.some((one) => (block - one.block) * one.direction >= 0);
+          const isAhead = (block: number): boolean => readers.some((one) => (block - one.block) * one.direction >= 0);
           const behind = (block: number): number => Math.min(...readers.map((one) => Math.abs(block - one.block)));
           const spared = movable.filter((block) => !taken.includes(block));
           for (const block of taken) {

@@ -87,7 +87,8 @@ export class SimulatedOrigin {
         const outcome = flight.refused
           ? { kind: 'throttled' as const, retryAfter: this.model.retryAfter }
           : { kind: 'ok' as const };
-        if (!this.model.reportsAsTheyCome && !flight.refused) this.control.received(flight.ticket, flight.length, this.now);
+        if (!this.model.reportsAsTheyCome && !flight.refused)
+          this.control.received(flight.ticket, flight.length, this.now);
         this.control.finished(flight.ticket, outcome, this.now);
       }
       this.#flights = this.#flights.filter((flight) => !this.#isOver(flight));

@@ -24,7 +24,10 @@ describe('a sequential reader', () => {
     const sizes = steps.map((step) => step.fetch.reduce((sum, range) => sum + range.count, 0));
     assert.deepEqual(sizes.slice(0, 4), [2, 2, 3, 6]);
     assert.ok(Math.max(...sizes) <= 64);
-    assert.deepEqual(steps.slice(-2).map((step) => step.maxRunBlocks), [16, 16]);
+    assert.deepEqual(
+      steps.slice(-2).map((step) => step.maxRunBlocks),
+      [16, 16],
+    );
   });
 
   test('never finds less than half a window ahead once it is under way', () => {
@@ -82,7 +85,10 @@ describe('a sequential reader', () => {
   });
 
   test('has its own window beside others of the same file', () => {
-    const accesses = Array.from({ length: BLOCKS }, (_, index): Access => [index % 4, (index % 4) * 512 + (index >> 2)]);
+    const accesses = Array.from({ length: BLOCKS }, (_, index): Access => [
+      index % 4,
+      (index % 4) * 512 + (index >> 2),
+    ]);
     const result = readFile(accesses, BLOCKS);
     assert.ok(result.misses <= 8);
     assert.equal(result.wasted, 0);
@@ -91,7 +97,10 @@ describe('a sequential reader', () => {
   test('of thirty columns in one thread keeps thirty streams', () => {
     const random = seeded(2);
     const starts = Array.from({ length: 30 }, () => Math.floor(random() * 100_000));
-    const accesses = Array.from({ length: 3000 }, (_, index): Access => [1, starts[index % 30]! + Math.floor(index / 30)]);
+    const accesses = Array.from({ length: 3000 }, (_, index): Access => [
+      1,
+      starts[index % 30]! + Math.floor(index / 30),
+    ]);
     assert.ok(readFile(accesses, 100_200).misses <= 60);
   });
 });
@@ -103,35 +112,55 @@ describe('other patterns', () => {
     assert.ok(result.wasted <= 64);
     const late = result.steps.at(-1)!;
     const firsts = late.fetch.filter((range) => range.priority === 'readahead').map((range) => range.first);
-    assert.deepEqual(firsts, firsts.toSorted((a, b) => b - a));
+    assert.deepEqual(
+      firsts,
+      firsts.toSorted((a, b) => b - a),
+    );
   });
 
   test('strides are recognised, of single blocks and of several', () => {
-    const single = readFile(Array.from({ length: 200 }, (_, index): Access => [1, index * 10]), BLOCKS);
+    const single = readFile(
+      Array.from({ length: 200 }, (_, index): Access => [1, index * 10]),
+      BLOCKS,
+    );
     assert.ok(single.misses <= 6 && single.wasted <= 64, `${single.misses} ${single.wasted}`);
-    const several = readFile(Array.from({ length: 600 }, (_, index): Access => [1, Math.floor(index / 3) * 10 + (index % 3)]), BLOCKS);
+    const several = readFile(
+      Array.from({ length: 600 }, (_, index): Access => [1, Math.floor(index / 3) * 10 + (index % 3)]),
+      BLOCKS,
+    );
     assert.ok(several.misses <= 60 && several.wasted <= 200, `${several.misses} ${several.wasted}`);
   });
 
   test('a random reader gets the blocks it asks for and hardly any other', () => {
     const random = seeded(3);
     for (const pids of [1, 4, 16]) {
-      const accesses = Array.from({ length: 5000 }, (_, index): Access => [index % pids, Math.floor(random() * 50_000)]);
+      const accesses = Array.from({ length: 5000 }, (_, index): Access => [
+        index % pids,
+        Math.floor(random() * 50_000),
+      ]);
       const result = readFile(accesses, 50_000);
-      assert.ok(result.wasted <= 0.01 * result.fetched, `${result.wasted} of ${result.fetched} wasted with ${pids} pids`);
+      assert.ok(
+        result.wasted <= 0.01 * result.fetched,
+        `${result.wasted} of ${result.fetched} wasted with ${pids} pids`,
+      );
     }
   });
 
   test('short runs at random places teach that guessing does not pay', () => {
     const random = seeded(4);
-    const accesses = Array.from({ length: 3000 }, () => Math.floor(random() * 100_000)).flatMap((first) => sequence(first, 3));
+    const accesses = Array.from({ length: 3000 }, () => Math.floor(random() * 100_000)).flatMap((first) =>
+      sequence(first, 3),
+    );
     const result = readFile(accesses, 100_003);
     assert.ok(result.wasted <= 0.01 * result.fetched, `${result.wasted} of ${result.fetched}`);
   });
 
   test('a random reader beside a sequential one does not stop it', () => {
     const random = seeded(5);
-    const accesses = sequence(0, 4000).flatMap((access): Access[] => [access, [2, 10_000 + Math.floor(random() * 50_000)]]);
+    const accesses = sequence(0, 4000).flatMap((access): Access[] => [
+      access,
+      [2, 10_000 + Math.floor(random() * 50_000)],
+    ]);
     const result = readFile(accesses, 60_000);
     assert.ok(result.misses <= 4000 + 20, `${result.misses}`);
   });
@@ -164,7 +193,8 @@ describe('a seek', () => {
 
   test('forgetting the file names all that was planned ahead, once', () => {
     const policy = readahead();
-    for (let block = 0; block < 10; block++) policy.on({ ino: 7, pid: 1, block, blocks: BLOCKS, kind: 'miss', now: block });
+    for (let block = 0; block < 10; block++)
+      policy.on({ ino: 7, pid: 1, block, blocks: BLOCKS, kind: 'miss', now: block });
     assert.ok(policy.forget(7).some((range) => range.count > 0));
     assert.deepEqual(policy.forget(7), []);
     assert.equal(policy.streams, 0);
@@ -200,7 +230,14 @@ test('memory is bounded by streams, whatever is read', () => {
   const random = seeded(6);
   for (let now = 0; now < 20_000; now++) {
     const ino = Math.floor(random() * 500);
-    policy.on({ ino, pid: Math.floor(random() * 1000), block: Math.floor(random() * 1e6), blocks: 1e6, kind: 'miss', now });
+    policy.on({
+      ino,
+      pid: Math.floor(random() * 1000),
+      block: Math.floor(random() * 1e6),
+      blocks: 1e6,
+      kind: 'miss',
+      now,
+    });
   }
   assert.ok(policy.streams <= 100);
 });

@@ -4,7 +4,11 @@
  * A read of a resident block without a mark is heard by nobody; a mark is heard once; anything else is a miss. What is planned is
  * resident at once (`latency` 0), or after as many further reads as `latency` says, during which another read of it is a miss too.
  */
-import { SequentialReadahead, type ReadaheadStep, type SequentialOptions } from '../../../src/fs/readahead/sequential.ts';
+import {
+  SequentialReadahead,
+  type ReadaheadStep,
+  type SequentialOptions,
+} from '../../../src/fs/readahead/sequential.ts';
 
 export const MIB = 1024 * 1024;
 

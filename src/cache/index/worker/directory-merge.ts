@@ -69,6 +69,8 @@ export class DirectoryMerge {
   #entries: Entry[] = [];
   #deferred: Deferred[] = [];
   #burials: string[] = [];
+  /** Files whose name a directory holds that may be about to go. */
+  #blocked: { readonly name: string; readonly object: ListedObject }[] = [];
   /** Rows up to this name have met the listing. */
   #merged = '';
   #lastPlaced: PlacedDirectory | null = null;
@@ -129,7 +131,7 @@ export class DirectoryMerge {
       start = this.#step(entries, start, last.name);
       yield;
     }
-    yield* this.#buryAll();
+    yield* this.#settleGone();
   }
 
   /** The listing is complete. */
@@ -143,7 +145,7 @@ export class DirectoryMerge {
       this.#pending.drain(this.#verdict);
       this.#applyDeferred();
     }
-    yield* this.#buryAll();
+    yield* this.#settleGone();
     if (this.#currentView() !== null) this.#finish();
   }
 
@@ -161,15 +163,17 @@ export class DirectoryMerge {
     const { rows, end } = this.#read(upto);
     const groups = groupByName(rows);
     const { turn } = this.#context.store;
+    const met: { readonly entry: Entry; readonly group: Group }[] = [];
     let next = start;
     for (let entry = entries[next]; entry !== undefined; entry = entries[next]) {
       if (end !== null && compareKeys(entry.name, end) > 0) break;
       next += 1;
-      const group = groups.get(entry.name) ?? NO_ROWS;
-      if (group.length > 0) groups.delete(entry.name);
-      this.#meet(entry, { rows: group, turn });
+      met.push({ entry, group: { rows: groups.get(entry.name) ?? NO_ROWS, turn } });
+      groups.delete(entry.name);
     }
+    // What is gone goes first: a directory that takes a file's name ends the file's row, which must not have been read before.
     for (const [name, group] of groups) this.#decide('absent', name, null, { rows: group, turn });
+    for (const { entry, group } of met) this.#meet(entry, group);
     if (end !== null) this.#merged = end;
     return next;
   }
@@ -238,7 +242,7 @@ export class DirectoryMerge {
     } else if (kind === 'shadowed') {
       placement.shadowed(view, rows);
     } else if (object !== null && !placement.file(view, rows, name, object, this.#isUntouchedByOthers())) {
-      this.skip('file-and-directory', object.key);
+      this.#blocked.push({ name, object });
     }
     if (placement.stagedWrites !== stagedBefore) this.#stagedAny = true;
   }
@@ -246,6 +250,17 @@ export class DirectoryMerge {
   #rowsOf(name: string, group: Group): readonly NodeRecord[] {
     if (group.turn === this.#context.store.turn || this.#isUntouchedByOthers()) return group.rows;
     return this.#context.nodes.byName(this.ino, name);
+  }
+
+  /** Buries what is gone, then places the files that take the names of buried directories. */
+  *#settleGone(): Generator<void, void, undefined> {
+    yield* this.#buryAll();
+    const blocked = this.#blocked;
+    this.#blocked = [];
+    for (const { name, object } of blocked) {
+      this.#apply('file', name, object, this.#context.nodes.byName(this.ino, name));
+      if (this.#blocked.pop() !== undefined) this.skip('file-and-directory', object.key);
+    }
   }
 
   *#buryAll(): Generator<void, void, undefined> {

@@ -74,7 +74,7 @@ export class Placement {
    * A file is there.
    * @param group all rows of its name
    * @param fresh no other listing can have put anything into the directory
-   * @returns false where it is shadowed by a directory of its name
+   * @returns false where it cannot be shown beside a directory of its name that is there at the same time
    */
   file(view: DirectoryView, group: readonly NodeRecord[], name: string, object: ListedObject, fresh: boolean): boolean {
     const { log } = this.#observer;
@@ -86,17 +86,21 @@ export class Placement {
     if (isTouched(this.#observer, group, this.#store.cur)) return true;
     const staged = group.find((row) => row.born > this.#store.cur && row.died > row.born) ?? null;
     if (staged !== null && this.#observer.staged !== null) return true;
-    if (visible === null && !fresh && this.#isDirectoryThere(view.ino, name)) return false;
 
-    const seq = visible === null ? this.#birth(view) : this.#change();
+    const rival = fresh ? null : this.#livingDirectory(view.ino, name);
+    // What a full listing finds beside a directory of that name can appear with its switch at the earliest.
+    const late = visible !== null || (rival !== null && this.#observer.staged !== null);
+    const seq = late ? this.#change() : this.#birth(view);
+    if (rival !== null && rival.born <= seq && seq < rival.died) return false;
+    const died = rival !== null && rival.born > seq ? Math.min(view.died, rival.born) : view.died;
     if (visible !== null) this.#nodes.setSpan(visible, visible.born, seq);
     let ino: number;
     if (staged !== null && isSame(staged, object)) {
-      this.#nodes.setSpan(staged, seq, Math.min(staged.died, view.died));
+      this.#nodes.setSpan(staged, seq, Math.min(staged.died, died));
       ino = staged.ino;
     } else {
       if (staged !== null) this.#nodes.remove(staged);
-      ino = this.#nodes.insertFile(view.ino, name, object, seq, view.died);
+      ino = this.#nodes.insertFile(view.ino, name, object, seq, died);
     }
     if (visible === null) log.added += 1;
     else log.changed += 1;
@@ -189,8 +193,9 @@ export class Placement {
     return group.find((row) => this.#nodes.isVisible(row)) ?? null;
   }
 
-  #isDirectoryThere(parent: number, name: string): boolean {
-    return this.#nodes.byName(parent, `${name}/`).some((row) => row.died > this.#store.cur && row.died > row.born);
+  /** The directory of a file's name, if it is visible or staged. */
+  #livingDirectory(parent: number, name: string): NodeRecord | null {
+    return this.#nodes.byName(parent, `${name}/`).find((row) => row.died > this.#store.cur && row.died > row.born) ?? null;
   }
 
   /** The number at which a directory appears, files of its name having gone before. */
