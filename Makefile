@@ -46,9 +46,11 @@ format: setup ## rewrite what the format check refuses
 	@$(native_files) | xargs -r $(CLANG_FORMAT) -i
 
 demo: setup ## the main job, shown on an embedded endpoint or BUCKET=s3://…; KEEP=1 leaves it mounted
+	@sh scripts/prerequisites.sh mount
 	@KEEP='$(KEEP)' BUCKET='$(BUCKET)' node demo/main.ts
 
 bench: test-tools ## the measurements; results in bench/out/
+	@sh scripts/prerequisites.sh mount
 	@node bench/main.ts
 
 clean: ## remove everything that set-up, build and bench made

@@ -88,7 +88,8 @@ class Reader {
     this.#child = child;
     this.ready = ready.promise;
     this.done = done.promise;
-    // Whoever awaits `ready` first may never come to `done`.
+    // Whoever meets another reader's failure first never comes to await these.
+    this.ready.catch(() => undefined);
     this.done.catch(() => undefined);
     this.ended = new Promise((resolve) => {
       child.once('exit', () => {

@@ -10,7 +10,7 @@
  * 2. Each epoch reads the same parts in the same order by as many readers, and checks what it read.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXPECTED_BYTES, generate, shuffled, type Part } from './dataset.ts';
@@ -42,10 +42,7 @@ async function main(signal: AbortSignal): Promise<void> {
   checkMachine();
   const disk = chooseDisk(2 * EXPECTED_BYTES + SPARE_BYTES);
   const folder = mkdtempSync(join(disk, 'dlfs-demo-'));
-  await using stage = new StageProcess();
-  // Until the stage knows of the folder, it is ours to remove.
-  let owned = true;
-  using _folder = { [Symbol.dispose]: () => (owned ? rmSync(folder, { recursive: true, force: true }) : undefined) };
+  await using stage = new StageProcess(folder);
 
   const versitygw = bucket === '' && process.env['ORIGIN'] !== 'embedded' ? findVersitygw(CHECKOUT) : null;
   const work: Work = { parts: [], sums: null, local: join(folder, 'buckets', 'demo') };
@@ -53,9 +50,8 @@ async function main(signal: AbortSignal): Promise<void> {
   else work.local = join(folder, 'local');
 
   signal.throwIfAborted();
-  owned = false;
   const options = (process.env['OPTIONS'] ?? '').split(/\s+/).filter((word) => word !== '');
-  const mounted = await stage.start({ folder, versitygw, bucket: bucket === '' ? null : { source: bucket, options } });
+  const mounted = await stage.start({ versitygw, bucket: bucket === '' ? null : { source: bucket, options } });
   const origin = bucket !== '' ? bucket : versitygw === null ? 'the embedded S3 endpoint' : `versitygw (${versitygw})`;
   say(`Mounted from ${origin}${mounted.url === null ? '' : ` at ${mounted.url}`}.`);
   if (bucket !== '') Object.assign(work, { parts: await pick(mounted.dir, signal) });

@@ -5,8 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -88,11 +87,13 @@ async function gateway(buckets: string, scratch: string, program: string): Promi
     child.kill('SIGTERM');
     await exited;
   };
-  for (const deadline = performance.now() + START_LIMIT_MS; !(await listens(port)); await delay(20)) {
+  const deadline = performance.now() + START_LIMIT_MS;
+  while (!(await listens(port))) {
     if (child.exitCode !== null || performance.now() > deadline) {
       await dispose();
       throw new Error(`${program} does not listen`);
     }
+    await delay(20);
   }
   return {
     ...keys,

@@ -41,7 +41,7 @@ function cells({ name, epoch, origin }: Row): string[] {
     (epoch.files / epoch.seconds).toFixed(0),
     (epoch.bytes / 1e6 / epoch.seconds).toFixed(0),
     origin === null ? '-' : String(origin.gets),
-    origin === null || origin.lists === null ? '-' : String(origin.lists),
+    String(origin?.lists ?? '-'),
     origin === null ? '-' : megabytes(origin.bytes),
     origin === null ? '-' : `${(100 * hitRate(origin.bytes, epoch.bytes)).toFixed(1)} %`,
   ];

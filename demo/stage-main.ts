@@ -29,36 +29,36 @@ const STOP_LIMIT_MS = 30_000;
 
 /** What is on the stage. */
 class Stage {
-  readonly #options: StageOptions;
+  readonly #folder: string;
   #origin: DemoOrigin | null = null;
   #daemon: ChildProcess | null = null;
 
-  constructor(options: StageOptions) {
-    this.#options = options;
+  constructor(folder: string) {
+    this.#folder = folder;
   }
 
   get #dir(): string {
-    return join(this.#options.folder, 'mount');
+    return join(this.#folder, 'mount');
   }
 
   get #log(): string {
-    return join(this.#options.folder, 'dlfs.log');
+    return join(this.#folder, 'dlfs.log');
   }
 
-  async start(): Promise<FromStage> {
-    const { folder, bucket, versitygw } = this.#options;
+  async start({ bucket, versitygw }: StageOptions): Promise<FromStage> {
+    const folder = this.#folder;
     for (const name of ['mount', 'cache', 'scratch']) mkdirSync(join(folder, name), { mode: 0o755 });
     if (bucket === null) this.#origin = await startOrigin(join(folder, 'buckets'), join(folder, 'scratch'), versitygw);
-    await this.#mount();
+    await this.#mount(bucket);
     return { type: 'mounted', dir: this.#dir, url: this.#origin?.url ?? null, log: this.#log };
   }
 
   /** What the origin has done; where it does not count itself, what dlfs counted. */
   async count(): Promise<OriginCount> {
-    const requests = (await this.#origin?.requests()) ?? null;
-    if (requests?.bytes != null) return { gets: requests.gets, lists: requests.lists, bytes: requests.bytes };
+    const { gets = null, lists = null, bytes = null } = (await this.#origin?.requests()) ?? {};
+    if (gets !== null && bytes !== null) return { gets, lists, bytes };
     const { fetch } = await this.#stats();
-    return { gets: requests?.gets ?? fetch.gets, lists: requests?.lists ?? null, bytes: fetch.bytes };
+    return { gets: gets ?? fetch.gets, lists, bytes: fetch.bytes };
   }
 
   async clean(): Promise<boolean> {
@@ -77,12 +77,12 @@ class Stage {
     if (this.#isMounted()) await once(spawn(DLFS, ['umount', '--lazy', this.#dir], { stdio: 'ignore' }), 'exit');
     await this.#origin?.[Symbol.asyncDispose]();
     if (this.#isMounted()) return false; // its files are the origin's: nothing is removed through a mount
-    await rm(this.#options.folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true });
     return true;
   }
 
-  async #mount(): Promise<void> {
-    const { folder, bucket } = this.#options;
+  async #mount(bucket: StageOptions['bucket']): Promise<void> {
+    const folder = this.#folder;
     const source =
       bucket === null
         ? [`s3://${BUCKET}`, this.#dir, '--endpoint', this.#origin?.url ?? '']
@@ -132,7 +132,7 @@ class Stage {
   }
 
   async #stats(): Promise<{ fetch: { gets: number; bytes: number } }> {
-    const cache = join(this.#options.folder, 'cache');
+    const cache = join(this.#folder, 'cache');
     const asked = Date.now();
     for (;;) {
       for (const name of await readdir(cache)) {
@@ -181,9 +181,11 @@ process.on('disconnect', () => {
 });
 process.on('message', (message: ToStage) => {
   switch (message.type) {
+    case 'own':
+      stage = new Stage(message.folder);
+      return;
     case 'start':
-      stage = new Stage(message.options);
-      answer(stage.start());
+      if (stage !== null) answer(stage.start(message.options));
       return;
     case 'count':
       if (stage !== null) answer(stage.count().then((count) => ({ type: 'count', count })));

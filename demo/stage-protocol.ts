@@ -4,8 +4,6 @@
 
 /** What the stage sets up. */
 export interface StageOptions {
-  /** An empty folder on a real disk; the stage removes it in the end. */
-  readonly folder: string;
   /** Null: the generated dataset in `folder/buckets/demo`, behind a server of the demo's own. */
   readonly bucket: { readonly source: string; readonly options: readonly string[] } | null;
   /** A versitygw to serve with; null: the embedded endpoint. */
@@ -23,6 +21,8 @@ export interface OriginCount {
 
 /** To the stage. */
 export type ToStage =
+  /** A folder of the demo's own on a real disk, which the stage removes in the end. */
+  | { readonly type: 'own'; readonly folder: string }
   | { readonly type: 'start'; readonly options: StageOptions }
   | { readonly type: 'count' }
   /** Clean up and end. */

@@ -12,7 +12,8 @@ export class StageProcess implements AsyncDisposable {
   #question: PromiseWithResolvers<FromStage> | null = null;
   #left = false;
 
-  constructor() {
+  /** @param folder of the demo's own; from here on the stage's to remove */
+  constructor(folder: string) {
     // A session of its own: Ctrl-C in the terminal reaches the demo, and the demo decides.
     this.#child = fork(fileURLToPath(new URL('stage-main.ts', import.meta.url)), [], { execArgv: [], detached: true });
     this.#exited = new Promise((resolve) => {
@@ -21,6 +22,7 @@ export class StageProcess implements AsyncDisposable {
         resolve(code ?? 1);
       });
     });
+    this.#child.send({ type: 'own', folder } satisfies ToStage);
     this.#child.on('message', (message: FromStage) => {
       const question = this.#question;
       this.#question = null;

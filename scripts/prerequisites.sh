@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks what must be on the machine before anything else: `prerequisites.sh build` for building, `prerequisites.sh test`
-# also for the tests. Each missing one is named with the way to get it; all of them at once, not one a run.
+# Checks what must be on the machine before anything else: `prerequisites.sh build` for building, `prerequisites.sh mount`
+# also for mounting, `prerequisites.sh test` also for the tests. Each missing one is named with the way to get it; all of them at once, not one a run.
 #
 # Invariants:
 # 1. Nothing is installed or changed here.
@@ -47,13 +47,16 @@ check_build() {
   done
 }
 
-check_test() {
-  [ "$(id -u)" = 0 ] || lacks 'root (tests mount file systems)' 'run it as root: sudo make test'
+check_mount() {
+  [ "$(id -u)" = 0 ] || lacks 'root (to mount file systems)' 'run it as root, for example with sudo'
   if [ ! -c /dev/fuse ]; then
     lacks '/dev/fuse' 'modprobe fuse; in a container: --device /dev/fuse --cap-add SYS_ADMIN'
   elif ! (exec 3<> /dev/fuse) 2> /dev/null; then
     lacks 'access to /dev/fuse' 'run it as root; in a container: --device /dev/fuse --cap-add SYS_ADMIN'
   fi
+}
+
+check_test() {
   # Commands that tests run as users would; the tests of each name them.
   while read -r command package; do
     has "$command" || lacks "$command" "apt install $package"
@@ -72,12 +75,17 @@ TABLE
 
 case ${1:-} in
   build) check_build ;;
+  mount)
+    check_build
+    check_mount
+    ;;
   test)
     check_build
+    check_mount
     check_test
     ;;
   *)
-    printf 'usage: %s build|test\n' "$0" >&2
+    printf 'usage: %s build|mount|test\n' "$0" >&2
     exit 2
     ;;
 esac

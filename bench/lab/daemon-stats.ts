@@ -55,6 +55,9 @@ export async function freshStats(cache: string): Promise<DaemonStats> {
 }
 
 /** What the origin sent to a daemon between two readings. */
-export function fetchedSince(before: DaemonStats, after: DaemonStats): { readonly bytes: number; readonly gets: number } {
+export function fetchedSince(
+  before: DaemonStats,
+  after: DaemonStats,
+): { readonly bytes: number; readonly gets: number } {
   return { bytes: after.engine.fetchBytes - before.engine.fetchBytes, gets: after.fetch.gets - before.fetch.gets };
 }

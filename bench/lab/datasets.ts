@@ -25,13 +25,37 @@ export interface Dataset {
 }
 
 /** 10,000 files of 110 KB, as many image data sets have them. */
-export const SMALL: Dataset = { bucket: 'small-files', folders: 100, filesPerFolder: 100, fileBytes: 110_000, content: true };
+export const SMALL: Dataset = {
+  bucket: 'small-files',
+  folders: 100,
+  filesPerFolder: 100,
+  fileBytes: 110_000,
+  content: true,
+};
 /** One large object. */
-export const BIG: Dataset = { bucket: 'big-object', folders: 0, filesPerFolder: 1, fileBytes: 2 * 1024 ** 3, content: true };
+export const BIG: Dataset = {
+  bucket: 'big-object',
+  folders: 0,
+  filesPerFolder: 1,
+  fileBytes: 2 * 1024 ** 3,
+  content: true,
+};
 /** 100,000 objects in one directory. */
-export const WIDE: Dataset = { bucket: 'wide-folder', folders: 1, filesPerFolder: 100_000, fileBytes: 4096, content: false };
+export const WIDE: Dataset = {
+  bucket: 'wide-folder',
+  folders: 1,
+  filesPerFolder: 100_000,
+  fileBytes: 4096,
+  content: false,
+};
 /** 1,000,000 objects. */
-export const MILLION: Dataset = { bucket: 'million-files', folders: 1000, filesPerFolder: 1000, fileBytes: 4096, content: false };
+export const MILLION: Dataset = {
+  bucket: 'million-files',
+  folders: 1000,
+  filesPerFolder: 1000,
+  fileBytes: 4096,
+  content: false,
+};
 
 /** The large object's key. */
 export const BIG_KEY = 'big.bin';
@@ -54,7 +78,10 @@ export function foldersOf({ folders }: Dataset): string[] {
 /** Paths of all files, in the order of their names. */
 export function filesOf(dataset: Dataset): string[] {
   if (dataset.folders === 0) return [BIG_KEY];
-  const names = Array.from({ length: dataset.filesPerFolder }, (_, number) => `f${String(number).padStart(6, '0')}.bin`);
+  const names = Array.from(
+    { length: dataset.filesPerFolder },
+    (_, number) => `f${String(number).padStart(6, '0')}.bin`,
+  );
   return foldersOf(dataset).flatMap((folder) => names.map((name) => `${folder}/${name}`));
 }
 
@@ -97,7 +124,7 @@ function writeContents(dataset: Dataset): void {
   for (const folder of foldersOf(dataset)) mkdirSync(join(folderOf(dataset), folder));
   for (const file of filesOf(dataset)) {
     const fd = openSync(join(folderOf(dataset), file), 'wx');
-    for (let left = dataset.fileBytes; left > 0; ) {
+    for (let left = dataset.fileBytes; left > 0;) {
       left -= writeSync(fd, cipher.update(zeros.subarray(0, Math.min(left, PIECE))));
     }
     closeSync(fd);

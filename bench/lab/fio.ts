@@ -49,7 +49,14 @@ export async function fio(programs: Programs, file: string, job: FioJob): Promis
   const { rw, bs, jobs, ioSize, loops = 1, part } = job;
   const args = [
     ...['--name=bench', `--filename=${file}`, '--readonly', `--rw=${rw}`, `--bs=${bs}`, `--numjobs=${jobs}`],
-    ...[`--loops=${loops}`, '--ioengine=psync', '--direct=0', '--invalidate=0', '--fadvise_hint=0', '--group_reporting'],
+    ...[
+      `--loops=${loops}`,
+      '--ioengine=psync',
+      '--direct=0',
+      '--invalidate=0',
+      '--fadvise_hint=0',
+      '--group_reporting',
+    ],
     ...(ioSize === undefined ? [] : [`--io_size=${ioSize}`]),
     ...(part === undefined ? [] : [`--size=${part}`, `--offset_increment=${part}`]),
     ...['--output-format=json', '--percentile_list=50'],
@@ -57,7 +64,7 @@ export async function fio(programs: Programs, file: string, job: FioJob): Promis
   const { stdout } = await programs.run('fio', args);
   // fio may print a note before its JSON.
   const [result] = RESULT.parse(JSON.parse(stdout.slice(stdout.indexOf('{')))).jobs;
-  if (result === undefined || result.error !== 0) throw new Error(`fio over ${file}: error ${result?.error ?? '?'}`);
+  if (result?.error !== 0) throw new Error(`fio over ${file}: error ${result?.error ?? '?'}`);
   const [micros = NaN] = Object.values(result.read.clat_ns.percentile ?? {}).map((nanos) => nanos / 1000);
   return { megabytesPerSecond: result.read.bw_bytes / 1e6, medianMicros: micros };
 }

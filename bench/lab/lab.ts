@@ -41,7 +41,11 @@ export class Lab implements AsyncDisposable {
   #mounts = 0;
   readonly #full = new Map<string, string>();
 
-  private constructor(parts: Pick<Lab, 'programs' | 'reader' | 'gateway' | 'say'>, backstop: Backstop, stack: AsyncDisposableStack) {
+  private constructor(
+    parts: Pick<Lab, 'programs' | 'reader' | 'gateway' | 'say'>,
+    backstop: Backstop,
+    stack: AsyncDisposableStack,
+  ) {
     this.programs = parts.programs;
     this.reader = parts.reader;
     this.gateway = parts.gateway;
@@ -114,7 +118,14 @@ export class Lab implements AsyncDisposable {
   /** Reads all of a data set once, so that what can hold it holds it. */
   async readAll(dataset: Dataset, dir: string): Promise<void> {
     const [files, bytes] = [filesOf(dataset), bytesOf(dataset)];
-    await this.reader.files({ dir, files, bytes, processes: Math.min(4, files.length), seed: 0, limitMs: FILL_LIMIT_MS });
+    await this.reader.files({
+      dir,
+      files,
+      bytes,
+      processes: Math.min(4, files.length),
+      seed: 0,
+      limitMs: FILL_LIMIT_MS,
+    });
   }
 
   /** Brings the origin's files into memory, so that no cold read waits for the origin's disk. */
@@ -131,7 +142,10 @@ export class Lab implements AsyncDisposable {
   /** Lists names below folders of a mount, attributes included, as a job does before it reads. */
   async listNames(dir: string, folders: readonly string[]): Promise<void> {
     const starts = folders.length === 0 ? [dir] : folders.map((folder) => join(dir, folder));
-    await this.programs.run('find', [...starts, '-type', 'f', '-size', '+0', '-printf', ''], { quiet: true, limitMs: 300_000 });
+    await this.programs.run('find', [...starts, '-type', 'f', '-size', '+0', '-printf', ''], {
+      quiet: true,
+      limitMs: 300_000,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -80,7 +80,7 @@ export class PeerProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const exited = this.#isRunning() ? once(this.#child, 'exit') : Promise.resolve();
+    const exited: Promise<unknown> = this.#isRunning() ? once(this.#child, 'exit') : Promise.resolve();
     try {
       // SIGTERM makes them unmount and end.
       this.#child.kill('SIGTERM');

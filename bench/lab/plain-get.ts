@@ -15,9 +15,18 @@ export async function curl(programs: Programs, endpoint: Endpoint, bucket: strin
   const config = [
     `url = "${endpoint.url}${path}"`,
     ...headers.map(([name, value]) => `header = "${name}: ${value}"`),
-    ...['output = "/dev/null"', 'silent', 'show-error', 'fail', String.raw`write-out = "%{time_total} %{size_download}"`],
+    ...[
+      'output = "/dev/null"',
+      'silent',
+      'show-error',
+      'fail',
+      String.raw`write-out = "%{time_total} %{size_download}"`,
+    ],
   ];
-  const { stdout } = await programs.run('curl', ['--config', '-'], { input: `${config.join('\n')}\n`, limitMs: 300_000 });
+  const { stdout } = await programs.run('curl', ['--config', '-'], {
+    input: `${config.join('\n')}\n`,
+    limitMs: 300_000,
+  });
   return Number(stdout.split(' ')[0]);
 }
 

@@ -63,7 +63,7 @@ export class Programs {
     child.stderr?.on('data', (data: Buffer) => (stderr = (stderr + data.toString('utf8')).slice(-ERRORS_KEPT)));
     child.stdin?.on('error', () => undefined); // it may end without reading
     child.stdin?.end(input);
-    let late = false;
+    const fate = { late: false };
     const timers: NodeJS.Timeout[] = [];
     const end = (): void => {
       if (child.pid !== undefined && child.exitCode === null) killGroup(child.pid);
@@ -71,7 +71,7 @@ export class Programs {
     };
     timers.push(
       setTimeout(() => {
-        late = true;
+        fate.late = true;
         end();
       }, limitMs),
     );
@@ -83,8 +83,8 @@ export class Programs {
       const seconds = ((await exited) - started) / 1000;
       this.#signal.throwIfAborted();
       if (code !== 0) {
-        const fate = late ? `did not end within ${limitMs} ms` : `ended with ${signal ?? String(code)}`;
-        throw new Error(`${program} ${fate}: ${stderr.trim()}`);
+        const how = fate.late ? `did not end within ${limitMs} ms` : `ended with ${signal ?? String(code)}`;
+        throw new Error(`${program} ${how}: ${stderr.trim()}`);
       }
       return { stdout, seconds };
     } finally {

@@ -8,7 +8,13 @@ import { READER_SOURCE, WORK } from './places.ts';
 import type { Programs } from './program.ts';
 
 const FILES = z.object({ files: z.number(), bytes: z.number(), seconds: z.number(), slowestMs: z.number() });
-const RANDOM = z.object({ reads: z.number(), seconds: z.number(), p50us: z.number(), p90us: z.number(), maxus: z.number() });
+const RANDOM = z.object({
+  reads: z.number(),
+  seconds: z.number(),
+  p50us: z.number(),
+  p90us: z.number(),
+  maxus: z.number(),
+});
 
 /** How files are read. */
 export interface FilesJob {

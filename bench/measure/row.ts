@@ -8,7 +8,7 @@
  * 1. A row whose lane or whole reference was not measured has no verdict; it is never "met".
  * 2. "met" follows from the median as it is stored, not as it is printed.
  */
-import { median, summarise, type Summary } from './statistics.ts';
+import { summarise, type Summary } from './statistics.ts';
 
 /** Numbers that one measurement of one lane gave, by name, for example `MB/s`. */
 export type Metrics = Readonly<Record<string, number>>;
@@ -37,8 +37,6 @@ export interface RowSpec {
   readonly against: readonly string[];
   /** null: reported only. */
   readonly target: Target | null;
-  /** The lane that the row is about; dlfs by default. */
-  readonly lane?: string;
   /** How the samples of the rounds become the row's value; the worst is for what must hold every time. */
   readonly take?: 'median' | 'worst';
 }
@@ -91,8 +89,8 @@ export function describeTarget({ target, against }: Pick<RowSpec, 'target' | 'ag
 
 /** Makes the row of a specification out of the rounds. */
 export function evaluate(spec: RowSpec, rounds: readonly Round[], openMode: string | null): Row {
-  const { id, figure, metric, unit, better, against, target, lane = OURS, take = 'median' } = spec;
-  const samples = rounds.flatMap((round) => sampleOf(spec, lane, round) ?? []);
+  const { id, figure, metric, unit, better, against, target, take = 'median' } = spec;
+  const samples = rounds.flatMap((round) => sampleOf(spec, round) ?? []);
   const value = samples.length === 0 ? null : summarise(samples);
   const counted = value === null ? null : take === 'median' ? value.median : worst(samples, target);
   return {
@@ -114,8 +112,8 @@ function worst(samples: readonly number[], target: Target | null): number {
 }
 
 /** The row's sample of one round; null where something is missing. */
-function sampleOf({ metric, better, against }: RowSpec, lane: string, round: Round): number | null {
-  const own = round[lane]?.[metric];
+function sampleOf({ metric, better, against }: RowSpec, round: Round): number | null {
+  const own = round[OURS]?.[metric];
   if (own === undefined) return null;
   if (against.length === 0) return own;
   const others = against.flatMap((name) => round[name]?.[metric] ?? []);
@@ -137,10 +135,4 @@ function lanesOf(metric: string, rounds: readonly Round[]): Record<string, Summa
     }
   }
   return Object.fromEntries([...samples].map(([name, list]) => [name, summarise(list)]));
-}
-
-/** The median of a metric over the rounds; null where a lane has none. */
-export function medianOf(rounds: readonly Round[], lane: string, metric: string): number | null {
-  const samples = rounds.flatMap((round) => round[lane]?.[metric] ?? []);
-  return samples.length === 0 ? null : median(samples);
 }

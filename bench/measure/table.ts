@@ -25,12 +25,12 @@ export function formatSummary({ median, spread, count }: Summary): string {
 export function align(rows: readonly (readonly string[])[], alignRight: readonly number[] = []): string {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, [...cell].length);
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   }
   const lines = rows.map((row) =>
     row
       .map((cell, column) => {
-        const fill = ' '.repeat((widths[column] ?? 0) - [...cell].length);
+        const fill = ' '.repeat((widths[column] ?? 0) - cell.length);
         return alignRight.includes(column) ? fill + cell : cell + fill;
       })
       .join('  ')
@@ -52,7 +52,9 @@ export function renderTable(rows: readonly Row[]): string {
     describeTarget(row),
     row.verdict === 'missed' ? 'MISSED' : row.verdict,
   ]);
-  const rule = head.map((_, column) => '-'.repeat(Math.max(...[head, ...body].map((row) => [...(row[column] ?? '')].length))));
+  const rule = head.map((_, column) =>
+    '-'.repeat(Math.max(...[head, ...body].map((row) => (row[column] ?? '').length))),
+  );
   return align([head, rule, ...body], [3, 5]);
 }
 

@@ -38,7 +38,13 @@ const DESCRIBED: readonly ColdScenario[] = [
     job: WHOLE,
     rows: [
       {
-        ...{ id: 'cold-link', figure: 'cold 2 GiB through a 1 Gbit/s link', metric: 'MB/s', unit: 'MB/s', better: 'higher' },
+        ...{
+          id: 'cold-link',
+          figure: 'cold 2 GiB through a 1 Gbit/s link',
+          metric: 'MB/s',
+          unit: 'MB/s',
+          better: 'higher',
+        },
         against: ['curl'],
         target: { relation: '>=', value: 0.97 },
       },
@@ -61,7 +67,13 @@ const DESCRIBED: readonly ColdScenario[] = [
         target: { relation: '>=', value: 1 },
       },
       {
-        ...{ id: 'cold-big-cpu', figure: 'cold 2 GiB: CPU of the daemon', metric: 'CPU s/GB', unit: 'CPU s/GB', better: 'lower' },
+        ...{
+          id: 'cold-big-cpu',
+          figure: 'cold 2 GiB: CPU of the daemon',
+          metric: 'CPU s/GB',
+          unit: 'CPU s/GB',
+          better: 'lower',
+        },
         against: MOUNTS,
         target: null,
       },
@@ -94,7 +106,13 @@ const DESCRIBED: readonly ColdScenario[] = [
     job: { kind: 'random', reads: 50 },
     rows: [
       {
-        ...{ id: 'cold-random', figure: 'cold 4 KiB at a random offset, origin 20 ms away', metric: 'us', unit: 'us', better: 'lower' },
+        ...{
+          id: 'cold-random',
+          figure: 'cold 4 KiB at a random offset, origin 20 ms away',
+          metric: 'us',
+          unit: 'us',
+          better: 'lower',
+        },
         against: ['GET'],
         target: { relation: '<=', value: 1.25 },
       },

@@ -25,7 +25,12 @@ export type Place =
 /** What is read. */
 export type ColdJob =
   /** Files of the data set. `folders` says of how many folders each lane reads: slow ones are not given all. */
-  | { readonly kind: 'files'; readonly processes: number; readonly order: 'shuffled' | 'listed'; readonly folders: Readonly<Record<string, number>> }
+  | {
+      readonly kind: 'files';
+      readonly processes: number;
+      readonly order: 'shuffled' | 'listed';
+      readonly folders: Readonly<Record<string, number>>;
+    }
   /** Different parts of the large object by many readers at once. */
   | { readonly kind: 'parts'; readonly readers: number }
   /** Single reads of 4 KiB, each in a megabyte that nobody has read. */
@@ -150,7 +155,9 @@ async function perform(
 ): Promise<Performed> {
   switch (job.kind) {
     case 'files': {
-      const chosen = filesOf(dataset).filter((file) => folders.length === 0 || folders.includes(file.split('/')[0] ?? ''));
+      const chosen = filesOf(dataset).filter(
+        (file) => folders.length === 0 || folders.includes(file.split('/')[0] ?? ''),
+      );
       const read = await lab.reader.files({
         ...{ dir, files: chosen, bytes: chosen.length * dataset.fileBytes, processes: job.processes },
         seed: job.order === 'listed' ? 0 : SEED,
@@ -166,7 +173,13 @@ async function perform(
     }
     case 'random': {
       const block = 4096;
-      const read = await lab.reader.random({ file: join(dir, BIG_KEY), count: job.reads, block, span: MIB, seed: SEED + round });
+      const read = await lab.reader.random({
+        file: join(dir, BIG_KEY),
+        count: job.reads,
+        block,
+        span: MIB,
+        seed: SEED + round,
+      });
       return { metrics: { us: read.p50us, 'p90 us': read.p90us }, bytes: job.reads * block, files: 0 };
     }
   }

@@ -24,12 +24,24 @@ const WIDE_LISTING: Scenario = {
   steps: ['list'],
   rows: [
     {
-      ...{ id: 'list-wide-first', figure: 'ls -f of 100,000 entries: first', metric: 'first', unit: 's', better: 'lower' },
+      ...{
+        id: 'list-wide-first',
+        figure: 'ls -f of 100,000 entries: first',
+        metric: 'first',
+        unit: 's',
+        better: 'lower',
+      },
       against: ['SDK'],
       target: { relation: '<=', value: 1.2 },
     },
     {
-      ...{ id: 'list-wide-again', figure: 'ls -f of 100,000 entries: again', metric: 'again', unit: 's', better: 'lower' },
+      ...{
+        id: 'list-wide-again',
+        figure: 'ls -f of 100,000 entries: again',
+        metric: 'again',
+        unit: 's',
+        better: 'lower',
+      },
       against: [],
       target: { relation: '<', value: 0.2 },
     },
@@ -62,7 +74,10 @@ const WIDE_LISTING: Scenario = {
   },
 };
 
-async function listThrice(lab: Lab, cache: string): Promise<{ readonly metrics: Metrics; readonly openMode: string | null }> {
+async function listThrice(
+  lab: Lab,
+  cache: string,
+): Promise<{ readonly metrics: Metrics; readonly openMode: string | null }> {
   const request = { endpoint: lab.endpoint, dataset: WIDE, cache };
   const metrics: Record<string, number> = {};
   let openMode: string | null;
@@ -89,7 +104,12 @@ async function listDirectory(lab: Lab, dir: string): Promise<number> {
 
 /** Seconds of a serial listing by the SDK. */
 async function listBySdk({ url, region, accessKeyId, secretAccessKey }: Endpoint): Promise<number> {
-  const client = new S3Client({ endpoint: url, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
+  const client = new S3Client({
+    endpoint: url,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  });
   try {
     const started = performance.now();
     let keys = 0;
@@ -122,15 +142,32 @@ const MILLION_LISTING: Scenario = {
   steps: ['list'],
   rows: [
     {
-      ...{ id: 'list-million', figure: '1,000,000 files: complete listing', metric: 'listing', unit: 's', better: 'lower' },
+      ...{
+        id: 'list-million',
+        figure: '1,000,000 files: complete listing',
+        metric: 'listing',
+        unit: 's',
+        better: 'lower',
+      },
       ...{ against: [], target: null },
     },
     {
-      ...{ id: 'list-million-find', figure: '1,000,000 files: find -type f, all names known', metric: 'find', unit: 's' },
+      ...{
+        id: 'list-million-find',
+        figure: '1,000,000 files: find -type f, all names known',
+        metric: 'find',
+        unit: 's',
+      },
       ...{ better: 'lower', against: [], target: null },
     },
     {
-      ...{ id: 'list-million-again', figure: '1,000,000 files: find again', metric: 'again', unit: 's', better: 'lower' },
+      ...{
+        id: 'list-million-again',
+        figure: '1,000,000 files: find again',
+        metric: 'again',
+        unit: 's',
+        better: 'lower',
+      },
       ...{ against: [], target: null },
     },
     {
@@ -165,7 +202,9 @@ const MILLION_LISTING: Scenario = {
 
 /** Seconds of a `find` over everything; it must find all files. */
 async function findAll(lab: Lab, dir: string): Promise<number> {
-  const { stdout, seconds } = await lab.programs.run('find', [dir, '-type', 'f', '-printf', '\n'], { limitMs: MILLION_LIMIT_MS });
+  const { stdout, seconds } = await lab.programs.run('find', [dir, '-type', 'f', '-printf', '\n'], {
+    limitMs: MILLION_LIMIT_MS,
+  });
   if (stdout.length !== MILLION.folders * MILLION.filesPerFolder) throw new Error(`find found ${stdout.length} files`);
   return seconds;
 }

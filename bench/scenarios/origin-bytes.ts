@@ -36,7 +36,9 @@ export const ORIGIN_BYTES: Scenario = {
     row('origin-wire-second', 'on the wire: the second pass', null),
     row('origin-wire-restart', 'on the wire: mount, names and first pass after a restart', null),
   ],
-  notes: ['each of the four processes reads all files; the page cache is dropped before the second pass; worst of the rounds'],
+  notes: [
+    'each of the four processes reads all files; the page cache is dropped before the second pass; worst of the rounds',
+  ],
   prepare: async (lab, wanted, stack) => {
     if (!wanted.includes('dlfs')) return [];
     await lab.provide(SMALL);

@@ -78,7 +78,7 @@ class Fetch {
         fetch_->changed_.notify_all();
       }
       // A fresh buffer of the exact size, so that AddressSanitizer sees any byte too many.
-      window_ = std::make_unique<std::byte[]>(size);
+      window_ = std::make_unique_for_overwrite<std::byte[]>(size);
       return {window_.get(), size};
     }
     void advance(std::size_t n) override {

@@ -22,7 +22,9 @@ std::string body_at(std::uint64_t offset) {
 
 std::uint64_t offset_in(const std::string& head) { return std::stoull(head.substr(head.find("bytes=") + 6)); }
 
-// The offset decides what happens to a request, whichever connection carries it.
+std::uint64_t fate_of(std::uint64_t id) { return id * 7 % 10; }
+
+// The offset (seven times the id) decides what happens to a request, whichever connection carries it.
 void serve(Peer& peer) {
   for (;;) {
     const std::string head = peer.read_head();
@@ -70,7 +72,7 @@ int main() {
           fetch->window_size = 1 + random() % 30'000;
           if (random() % 4 == 0) fetch->allow(random() % kLength);
           FetchRequest request = get(id, endpoint, fetch, id * 7, kLength);
-          request.stall_timeout = milliseconds(300);
+          if (fate_of(id) == 4) request.stall_timeout = milliseconds(50);  // the one that stalls
           fetcher.submit(std::move(request));
           running.emplace_back(id, fetch);
         }
@@ -84,7 +86,7 @@ int main() {
           CHECK_EQ(fetch->finishes(), 1u);
           CHECK(body_at(id * 7).starts_with(fetch->body()));
           if (result.kind == FetchKind::kCancelled) continue;
-          const std::uint64_t fate = id * 7 % 10;
+          const std::uint64_t fate = fate_of(id);
           // Fate 0 closes without a byte: a fresh connection reports it, a kept one is replaced first.
           const FetchKind expected = fate <= 1   ? FetchKind::kReset
                                      : fate == 2 ? FetchKind::kHttpError

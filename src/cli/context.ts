@@ -11,6 +11,8 @@ export interface Context {
   readonly environment: NodeJS.ProcessEnv;
   readonly uid: number;
   readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
   readonly registry: MountRegistry;
   /** Where logs of mounts in the background lie. */
   readonly logFolder: string;
@@ -26,6 +28,8 @@ export function processContext(program: string): Context {
     environment: process.env,
     uid,
     clock: new SystemClock(),
+    // eslint-disable-next-line no-restricted-properties -- here it enters; everything else takes it as a parameter
+    random: Math.random,
     registry: new MountRegistry(registryFolder(process.env, uid)),
     logFolder: logFolder(process.env, uid),
     output: processOutput(),

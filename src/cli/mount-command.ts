@@ -88,7 +88,7 @@ export async function mountHere(request: MountRequest, context: Context): Promis
 }
 
 async function serveHere(dir: string, options: MountOptions, log: Logger, context: Context): Promise<void> {
-  const { clock, registry, environment, output } = context;
+  const { clock, random, registry, environment, output } = context;
   // Loaded here: the commands that do not serve start without it.
   const [{ serve }, { loadNative }] = await Promise.all([import('../daemon/serve.ts'), import('../native/binding.ts')]);
   process.on('unhandledRejection', (error) => {
@@ -123,7 +123,7 @@ async function serveHere(dir: string, options: MountOptions, log: Logger, contex
           ioTimeoutMs: options.ioTimeout,
           logPath,
         },
-        { clock, log, random: Math.random, environment },
+        { clock, log, random, environment },
       ),
     onReady: (mountPoint, serving) => {
       if (process.send === undefined) output.line(`dlfs: serving ${mountPoint}`);

@@ -10,7 +10,7 @@ import { parseDuration, parseDurationOrNever } from '../base/duration.ts';
 import { DlfsError } from '../base/errors.ts';
 import { parseLogLevels } from '../base/log.ts';
 import { formatSize, parseSize, parseSizeOrShare, type SizeOrShare } from '../base/size.ts';
-import { parseSourceOptions, type SourceOptions, type SourceOptionsInput } from '../dataset/source-options.ts';
+import { parseSourceOptions, type SourceOptions } from '../dataset/source-options.ts';
 import { longName, SOURCE_ROWS, type GivenOptions } from './option-table.ts';
 
 /** A block holds a page at least (4 KiB); one GET at most (16 MiB). */
@@ -125,7 +125,7 @@ export function parseMountOptions(source: string, given: GivenOptions): MountOpt
  */
 export function parseSource(source: string, given: GivenOptions): SourceOptions {
   // The schema checks types, too; the table knows no more than text and switches.
-  return parseSourceOptions({ source, ...given } as SourceOptionsInput);
+  return parseSourceOptions({ source, ...given });
 }
 
 function divide(given: GivenOptions): [GivenOptions, GivenOptions] {

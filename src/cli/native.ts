@@ -6,14 +6,14 @@ import type { NativeBinding } from '../native/binding.ts';
 
 /** umount2(2): an errno, 0 on success. @throws DlfsError `internal` where the addon is not built */
 export async function loadUnmount(): Promise<NativeBinding['unmount']> {
-  const { unmount } = await load();
-  return (dir, lazy) => unmount(dir, lazy);
+  const native = await load();
+  return (dir, lazy) => native.unmount(dir, lazy);
 }
 
 /** flock(2), exclusive and non-blocking: an errno, 0 on success. @throws DlfsError `internal` where the addon is not built */
 export async function loadLock(): Promise<NativeBinding['lock']> {
-  const { lock } = await load();
-  return (fd) => lock(fd);
+  const native = await load();
+  return (fd) => native.lock(fd);
 }
 
 async function load(): Promise<NativeBinding> {

@@ -123,12 +123,7 @@ function build(version: string, context: Context, exitWith: (code: number) => vo
           `--${longName(Object.keys(given)[0] ?? '')} is of no use without a source: dlfs doctor s3://BUCKET`,
         );
       }
-      exitWith(
-        await doctor(
-          { source: source ?? null, given: given as GivenOptions, cacheDir: dir, json: format === 'json' },
-          context,
-        ),
-      );
+      exitWith(await doctor({ source: source ?? null, given, cacheDir: dir, json: format === 'json' }, context));
     });
   addRows(check, SOURCE_ROWS);
 

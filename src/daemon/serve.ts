@@ -38,6 +38,7 @@ import { LoopDelayMeter } from './loop-delay.ts';
 import { MountedSession } from './mounted-session.ts';
 import { chooseOpenMode, type OpenMode } from './open-mode.ts';
 import { StatsFile } from './stats-file.ts';
+import { TimeoutLog } from './timeout-log.ts';
 import { collectStats, type ServingStats } from './stats.ts';
 
 /** How to serve a source at a directory. */
@@ -258,8 +259,10 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
       scheduler.plan();
     }),
   );
+  const timeouts = new TimeoutLog(clock, log.child('fs'));
   session.onRequest((event) => {
-    onNameEvent(event, names, keyOf, log);
+    if (event.type === EVENT.timeout) timeouts.note(event.b, keyOf(event.b));
+    else onNameEvent(event, names);
   });
   await session.mount({
     source: source.describe.split(' ')[0] ?? 'dlfs',
@@ -341,6 +344,7 @@ function onVolumeEvent(event: NativeEvent, parts: { store: BlockStore; scheduler
       break;
     case EVENT.stored:
       parts.store.onStored(event);
+      parts.scheduler.arrived(event.a, event.c);
       break;
     case EVENT.storeFailed:
       parts.store.onStoreFailed(event);
@@ -357,7 +361,7 @@ function onVolumeEvent(event: NativeEvent, parts: { store: BlockStore; scheduler
   }
 }
 
-function onNameEvent(event: NativeEvent, names: NameService, keyOf: (ino: number) => string, log: Logger): void {
+function onNameEvent(event: NativeEvent, names: NameService): void {
   switch (event.type) {
     case EVENT.lookup:
       names.onLookup(event);
@@ -376,9 +380,6 @@ function onNameEvent(event: NativeEvent, names: NameService, keyOf: (ino: number
       break;
     case EVENT.statfs:
       names.onStatfs(event);
-      break;
-    case EVENT.timeout:
-      log.error(`${keyOf(event.b)}: the origin did not answer within the limit (--io-timeout): the reader got an I/O error`);
       break;
   }
 }

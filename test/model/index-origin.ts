@@ -54,7 +54,10 @@ export class ModelOrigin {
       const slash = delimiter === null ? -1 : key.indexOf('/', prefix.length);
       const name = slash < 0 ? key : key.slice(0, slash + 1);
       if (compareKeys(name, after) <= 0) continue;
-      names.set(name, slash < 0 ? { key, size: bytes, mtimeMs: 1000 + version, etag: etagOf(version), archived: false } : null);
+      names.set(
+        name,
+        slash < 0 ? { key, size: bytes, mtimeMs: 1000 + version, etag: etagOf(version), archived: false } : null,
+      );
     }
     const sorted = [...names].sort(([left], [right]) => compareKeys(left, right));
     const taken = sorted.slice(0, size);
@@ -89,5 +92,12 @@ export class ModelOrigin {
 }
 
 function isNameable(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && !name.includes('\0') && name.isWellFormed() && Buffer.byteLength(name) <= 255;
+  return (
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    !name.includes('\0') &&
+    name.isWellFormed() &&
+    Buffer.byteLength(name) <= 255
+  );
 }

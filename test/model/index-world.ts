@@ -60,7 +60,8 @@ export class IndexWorld implements Disposable {
   #nextLane = 1;
   #directories: ActiveDirectory[] = [];
   #full: ActiveFull | null = null;
-  #beginningFull = false;
+  /** A full listing is about to begin or to end: its requests are not answered yet. */
+  #betweenFulls = false;
   /** Requests that are not answered yet; those of a process that is dead never are. */
   #pending = 0;
   #generation = 0;
@@ -85,6 +86,11 @@ export class IndexWorld implements Disposable {
     this.origin.delete(PREFIX + key);
   }
 
+  /** Changes the origin: all keys with a prefix go. */
+  deleteBelow(prefix: string): void {
+    for (const key of [...this.origin.objects.keys()]) if (key.startsWith(PREFIX + prefix)) this.origin.delete(key);
+  }
+
   /** Begins to list the nth visible directory, unless it is being listed. */
   async beginDirectory(nth: number): Promise<void> {
     const directories = this.#visible().filter(isDirectory);
@@ -99,7 +105,7 @@ export class IndexWorld implements Disposable {
       assert.equal((thrown as { code?: string }).code, 'not-found');
       return;
     }
-    const alone = this.#directories.length === 0 && this.#full === null && !this.#beginningFull;
+    const alone = this.#directories.length === 0 && this.#full === null && !this.#betweenFulls;
     if (!alone) this.#nobodyIsAlone();
     this.#directories.push({
       lane,
@@ -136,14 +142,14 @@ export class IndexWorld implements Disposable {
 
   /** Begins to list everything, unless that is under way. */
   beginFull(limit: number): void {
-    if (this.#full !== null || this.#beginningFull) return;
-    this.#beginningFull = true;
+    if (this.#full !== null || this.#betweenFulls) return;
+    this.#betweenFulls = true;
     const lane = this.#lane();
     const alone = this.#directories.length === 0;
     this.#nobodyIsAlone();
     this.#track(
       this.#writer.handle('beginFull', { lane, limit }).then(() => {
-        this.#beginningFull = false;
+        this.#betweenFulls = false;
         this.#full = {
           lane,
           shards: [],
@@ -162,9 +168,18 @@ export class IndexWorld implements Disposable {
     const key = full?.toDescend.splice(nth % Math.max(1, full.toDescend.length), 1)[0];
     if (full === null || key === undefined) return;
     const lane = this.#lane();
-    const shard: Feeder = { lane, prefix: PREFIX + key, delimiter: kind === 'level' ? '/' : null, after: '', busy: true, done: false };
+    const shard: Feeder = {
+      lane,
+      prefix: PREFIX + key,
+      delimiter: kind === 'level' ? '/' : null,
+      after: '',
+      busy: true,
+      done: false,
+    };
     full.shards.push(shard);
-    this.#watch(shard, this.#writer.handle('beginShard', { lane, full: full.lane, kind, key }), () => Promise.resolve());
+    this.#watch(shard, this.#writer.handle('beginShard', { lane, full: full.lane, kind, key }), () =>
+      Promise.resolve(),
+    );
     await nextTurn();
   }
 
@@ -175,11 +190,15 @@ export class IndexWorld implements Disposable {
     const shard = open[nth % Math.max(1, open.length)];
     if (full === null || shard === undefined || shard.busy) return;
     const page = this.#next(shard, size);
-    this.#watch(shard, this.#writer.handle('addShardPage', { lane: shard.lane, page }), async ({ descend, stopped }) => {
-      shard.done = page.last || stopped !== null;
-      full.failed ||= stopped !== null;
-      full.toDescend.push(...descend);
-    });
+    this.#watch(
+      shard,
+      this.#writer.handle('addShardPage', { lane: shard.lane, page }),
+      async ({ descend, stopped }) => {
+        shard.done = page.last || stopped !== null;
+        full.failed ||= stopped !== null;
+        full.toDescend.push(...descend);
+      },
+    );
   }
 
   /** Ends the full listing if all of it has been listed, or it has stopped. */
@@ -189,10 +208,13 @@ export class IndexWorld implements Disposable {
     const complete = full.toDescend.length === 0 && full.shards.every((shard) => shard.done);
     if (!complete && !full.failed) return;
     this.#full = null;
+    this.#betweenFulls = true;
     this.#track(
       this.#writer.handle('finishFull', { lane: full.lane }).then((outcome) => {
+        this.#betweenFulls = false;
         assert.equal(outcome.stopped !== null, full.failed);
-        if (outcome.stopped === null && full.alone && full.changesAtBegin === this.origin.changes) this.assertTree(this.origin.tree());
+        if (outcome.stopped === null && full.alone && full.changesAtBegin === this.origin.changes)
+          this.assertTree(this.origin.tree());
       }),
     );
   }
@@ -224,10 +246,15 @@ export class IndexWorld implements Disposable {
       this.#track(this.#writer.handle('dropBlocks', { ino: file.ino, first: nth % 3, count: 2 }));
       return;
     }
-    const idx = Float64Array.from({ length: Math.ceil(file.size / BLOCK_SIZE) }, (_, index) => index).filter((index) => (index + nth) % 2 === 0);
+    const idx = Float64Array.from({ length: Math.ceil(file.size / BLOCK_SIZE) }, (_, index) => index).filter(
+      (index) => (index + nth) % 2 === 0,
+    );
     const inos = new Float64Array(idx.length).fill(file.ino);
     const at = this.#clock.wall();
-    assert.deepEqual(await this.#writer.handle('commitBlocks', { inos, idx, hashes: new Uint8Array(idx.length * 8), at }), { rejected: [] });
+    assert.deepEqual(
+      await this.#writer.handle('commitBlocks', { inos, idx, hashes: new Uint8Array(idx.length * 8), at }),
+      { rejected: [] },
+    );
   }
 
   /** Runs that many slices, checking after each that what a crash would leave is right. */
@@ -250,16 +277,23 @@ export class IndexWorld implements Disposable {
     this.#generation += 1;
     this.#directories = [];
     this.#full = null;
-    this.#beginningFull = false;
+    this.#betweenFulls = false;
     [this.#store, this.#writer] = this.#open();
     if (undoAtStart) this.#track(this.#writer.undoLeftovers());
   }
 
-  /** Lists everything from an origin that stands still, and compares. */
-  async settle(): Promise<void> {
-    while (this.#directories.length > 0) await this.abortDirectory(0);
-    this.abortFull();
-    await this.#drain();
+  /** Lists the nth visible directory from its begin to its end. */
+  async directoryThrough(nth: number): Promise<void> {
+    await this.beginDirectory(nth);
+    const active = this.#directories.at(-1);
+    while (active !== undefined && this.#directories.includes(active)) {
+      this.directoryPage(this.#directories.indexOf(active), 3);
+      await this.#drain();
+    }
+  }
+
+  /** Lists everything to its end, going on with what is under way. */
+  async fullThrough(): Promise<void> {
     this.beginFull(Number.MAX_SAFE_INTEGER);
     await this.#drain();
     while (this.#full !== null) {
@@ -270,9 +304,24 @@ export class IndexWorld implements Disposable {
       this.finishFull();
       await this.#drain();
     }
+  }
+
+  /** Lists everything from an origin that stands still, and compares. */
+  async settle(): Promise<void> {
+    await this.#drain();
+    while (this.#directories.length > 0) await this.abortDirectory(0);
+    this.abortFull();
+    await this.#drain();
+    await this.fullThrough();
     this.assertTree(this.origin.tree());
-    const listed = new Set(this.#store.database.prepare<[number], number>('SELECT ino FROM dir WHERE listed_seq <= ?').pluck().all(this.#store.cur));
-    for (const directory of this.#visible().filter(isDirectory)) assert.ok(listed.has(directory.ino), `directory ${directory.name} counts as listed`);
+    const listed = new Set(
+      this.#store.database
+        .prepare<[number], number>('SELECT ino FROM dir WHERE listed_seq <= ?')
+        .pluck()
+        .all(this.#store.cur),
+    );
+    for (const directory of this.#visible().filter(isDirectory))
+      assert.ok(listed.has(directory.ino), `directory ${directory.name} counts as listed`);
   }
 
   /** Compares all that is visible with a tree. */
@@ -286,15 +335,18 @@ export class IndexWorld implements Disposable {
 
   /** Checks what must always hold. */
   check(): void {
-    const nodes = checkInvariants(this.#store.database);
+    const nodes = checkInvariants(this.#store.database, this.#full === null);
     for (const node of nodes) {
-      const is = JSON.stringify(isDirectory(node) ? [node.parent, node.name] : [node.parent, node.name, node.size, node.etag]);
+      const is = JSON.stringify(
+        isDirectory(node) ? [node.parent, node.name] : [node.parent, node.name, node.size, node.etag],
+      );
       const was = this.#history.get(node.ino);
       if (was === undefined) this.#history.set(node.ino, is);
       else assert.equal(is, was, `number ${node.ino} names something else than before`);
     }
     const versions = new Map<string, number>();
-    for (const node of this.#visible(nodes)) if (!isDirectory(node)) versions.set(`${node.parent}:${node.name}:${node.etag}:${node.size}`, node.ino);
+    for (const node of this.#visible(nodes))
+      if (!isDirectory(node)) versions.set(`${node.parent}:${node.name}:${node.etag}:${node.size}`, node.ino);
     for (const [version, ino] of versions) {
       const before = this.#visibleBefore.get(version);
       if (before !== undefined) assert.equal(ino, before, `an unchanged file has another number: ${version}`);
@@ -309,16 +361,26 @@ export class IndexWorld implements Disposable {
     this.#directories = this.#directories.filter((other) => other !== active);
     if (outcome.stopped !== null || !active.alone || active.changesAtBegin !== this.origin.changes) return;
     const tree = this.origin.tree();
-    const here = (key: string): boolean => key.startsWith(active.prefix) && !key.slice(active.prefix.length).replace(/\/$/, '').includes('/');
-    const names = this.#visible().filter((node) => node.parent === active.directory).map((node) => [node.name, node.etag]);
-    const files = [...tree.files].filter(([key]) => here(key)).map(([key, { etag }]) => [key.slice(active.prefix.length), etag]);
-    const directories = [...tree.directories].filter((key) => key !== active.prefix && here(key)).map((key) => [key.slice(active.prefix.length), '']);
+    const here = (key: string): boolean =>
+      key.startsWith(active.prefix) && !key.slice(active.prefix.length).replace(/\/$/, '').includes('/');
+    const names = this.#visible()
+      .filter((node) => node.parent === active.directory)
+      .map((node) => [node.name, node.etag]);
+    const files = [...tree.files]
+      .filter(([key]) => here(key))
+      .map(([key, { etag }]) => [key.slice(active.prefix.length), etag]);
+    const directories = [...tree.directories]
+      .filter((key) => key !== active.prefix && here(key))
+      .map((key) => [key.slice(active.prefix.length), '']);
     assert.deepEqual(names.sort(), [...files, ...directories].sort());
   }
 
   #next(feeder: Feeder, size: number): ListPage {
     const page = this.origin.page(feeder.prefix, feeder.delimiter, feeder.after, size);
-    feeder.after = [feeder.after, page.objects.at(-1)?.key ?? '', page.prefixes.at(-1) ?? ''].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).at(-1) ?? '';
+    feeder.after =
+      [feeder.after, page.objects.at(-1)?.key ?? '', page.prefixes.at(-1) ?? '']
+        .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+        .at(-1) ?? '';
     return page;
   }
 

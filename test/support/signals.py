@@ -1,7 +1,8 @@
 """One blocking call on a path, made by a process that is there to be killed or to be interrupted.
 
 Usage: signals.py CALL PATH [STORM_MS]
-  CALL      lookup, readdir, read, direct, mmap, or pipe (a plain read of something that is no file)
+  CALL      lookup, readdir, read, direct, mmap, pipe (a plain read of something that is no file), or crowd (64
+            children that read, each for itself)
   STORM_MS  where given, SIGALRM, SIGPROF and SIGURG arrive every so many milliseconds, with handlers that do not restart
             system calls
 Prints "ready" on a line of its own right before the call and, when it has returned, one line of JSON:
@@ -43,6 +44,20 @@ def prepare(call, path):
         return (lambda: LIBC.syscall(ctypes.c_long(SYS_GETDENTS64), ctypes.c_int(fd), ctypes.c_void_p(address),
                                      ctypes.c_uint(LENGTH))), area
     fd = os.open(path, os.O_RDONLY | (os.O_DIRECT if call == "direct" else 0))
+    if call == "crowd":
+        def crowd():
+            for _ in range(64):
+                if os.fork() == 0:
+                    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+                    LIBC.pread(fd, address, LENGTH, 0)
+                    os._exit(0)
+            while True:
+                try:
+                    os.wait()
+                except ChildProcessError:
+                    return 0
+
+        return crowd, area
     if call == "pipe":
         return (lambda: LIBC.read(fd, address, LENGTH)), area
     if call == "mmap":

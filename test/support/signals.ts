@@ -4,16 +4,23 @@
  *
  * Invariants:
  * 1. `blocked` settles only when the kernel says that the process sleeps behind its "ready": the call is under way.
- * 2. Disposal leaves no process, and takes a bounded time where the kernel lets go of it.
+ * 2. Disposal leaves no process but one that the kernel did not let go of when it was killed.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { isAlive, stateOf, until, waitChannelOf, within } from './process.ts';
 
-/** Calls that a stalled origin may block; `pipe` blocks by itself and proves this file. */
-export type BlockingCall = 'lookup' | 'readdir' | 'read' | 'direct' | 'mmap' | 'pipe';
+/**
+ * Calls that a stalled origin may block; `pipe` blocks by itself and proves this file, `crowd` is `CROWD` processes that
+ * read.
+ */
+export type BlockingCall = 'lookup' | 'readdir' | 'read' | 'direct' | 'mmap' | 'pipe' | 'crowd';
+
+/** How many processes a `crowd` is. */
+export const CROWD = 64;
 
 /** How many bytes `read`, `direct` and `mmap` take from the start of the file. */
 export const BLOCKING_LENGTH = 256 * 1024;
@@ -33,6 +40,8 @@ export interface CallResult {
 const SCRIPT = fileURLToPath(new URL('signals.py', import.meta.url));
 const START_MS = 20_000;
 const END_MS = 30_000;
+/** A process that does not go in this time waits in the kernel: whoever holds it must let go first. */
+const GONE_MS = 5000;
 
 /** See the file's header. */
 export class Blocker implements AsyncDisposable {
@@ -41,6 +50,8 @@ export class Blocker implements AsyncDisposable {
   readonly #exited: Promise<unknown>;
   readonly #ready: Promise<void>;
   readonly #result: Promise<CallResult>;
+  /** Whether it has not gone when it was killed: its test has failed, and it goes with what it waits for. */
+  #stuck = false;
 
   /**
    * Starts the process.
@@ -94,6 +105,21 @@ export class Blocker implements AsyncDisposable {
     );
   }
 
+  /** Waits until all processes of a `crowd` sleep in their reads. */
+  async crowdBlocked(): Promise<void> {
+    await this.blocked();
+    const children = async (): Promise<number[]> =>
+      (await readFile(`/proc/${String(this.pid)}/task/${String(this.pid)}/children`, 'latin1'))
+        .split(' ')
+        .filter((pid) => pid !== '')
+        .map(Number);
+    const asleep = async (): Promise<boolean> => {
+      const channels = await Promise.all((await children()).map((pid) => waitChannelOf(pid)));
+      return channels.length === CROWD && channels.every((channel) => channel !== '0');
+    };
+    await until(asleep, START_MS, 'all of the crowd sleep');
+  }
+
   /** What the call returned, once it has. */
   async returned(limitMs = END_MS): Promise<CallResult> {
     return await within(this.#result, limitMs, `${this.call} returns`);
@@ -107,12 +133,15 @@ export class Blocker implements AsyncDisposable {
   async killed(signal: NodeJS.Signals, limitMs: number): Promise<number> {
     const start = performance.now();
     this.#child.kill(signal);
+    this.#stuck = true;
     await until(async () => !(await isAlive(this.pid)), limitMs, `gone from ${this.call} behind ${signal}`);
+    this.#stuck = false;
     return performance.now() - start;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGKILL');
-    await within(this.#exited, END_MS, `the process in ${this.call} is gone`);
+    if (this.#stuck) return;
+    await within(this.#exited, GONE_MS, `the process in ${this.call} is gone`);
   }
 }

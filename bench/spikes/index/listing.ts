@@ -24,7 +24,13 @@ function* pages(changed: (index: number) => boolean = () => false): Generator<Li
       const index = from + offset;
       const directory = String(Math.floor(index / perDirectory)).padStart(6, '0');
       const etag = `"${(changed(index) ? index + 1e9 : index).toString(16).padStart(32, '0')}"`;
-      return { key: `data/train/n${directory}/img-${String(index).padStart(8, '0')}.jpeg`, size: 110_000 + (index % 977), mtimeMs: 1.7e12, etag, archived: false };
+      return {
+        key: `data/train/n${directory}/img-${String(index).padStart(8, '0')}.jpeg`,
+        size: 110_000 + (index % 977),
+        mtimeMs: 1.7e12,
+        etag,
+        archived: false,
+      };
     });
     yield { objects, prefixes: [], undecodable: 0, last: from + 1000 >= keys };
   }
@@ -70,7 +76,12 @@ async function list(index: CacheIndex, label: string, changed?: (index: number) 
 }
 
 function print(label: string, values: Record<string, number | string>): void {
-  console.log(label.padEnd(24), Object.entries(values).map(([name, value]) => `${name}=${value}`).join(' '));
+  console.log(
+    label.padEnd(24),
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' '),
+  );
 }
 
 function round(value: number): number {
@@ -108,7 +119,9 @@ try {
   const sample = (step: number) => samples[step % samples.length] ?? ([0, ''] as const);
   const directory = (step: number) => directories[step % directories.length]?.ino ?? 0;
   measure('lookup, random', samples.length, (step) => index.lookup(sample(step)[0], sample(step)[1]));
-  measure('lookup, one directory', samples.length, (step) => index.lookup(directory(0), `img-${String(step % perDirectory).padStart(8, '0')}.jpeg`));
+  measure('lookup, one directory', samples.length, (step) =>
+    index.lookup(directory(0), `img-${String(step % perDirectory).padStart(8, '0')}.jpeg`),
+  );
   measure('lookup, negative', samples.length, (step) => index.lookup(sample(step)[0], 'nothing'));
   const inos = samples.slice(0, 20_000).map(([parent, name]) => index.lookup(parent, name)?.ino ?? 0);
   measure('keyOf, random', inos.length, (step) => index.keyOf(inos[step] ?? 0));

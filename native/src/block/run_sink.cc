@@ -1,14 +1,24 @@
 #include "run_sink.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace dlfs {
+namespace {
+
+// An etag without its quotes: some servers list them bare and send them quoted.
+std::string_view bare(std::string_view etag) {
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') return etag.substr(1, etag.size() - 2);
+  return etag;
+}
+
+}  // namespace
 
 RunSink::RunSink(std::shared_ptr<Volume> volume, std::shared_ptr<File> file, RunSpec spec)
     : volume_(std::move(volume)), file_(std::move(file)), spec_(std::move(spec)) {}
 
 bool RunSink::accept(const http::ResponseHead& head) {
-  changed_ = !spec_.etag.empty() && head.etag != spec_.etag;
+  changed_ = !spec_.etag.empty() && bare(head.etag) != bare(spec_.etag);
   return !changed_;
 }
 

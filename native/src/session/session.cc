@@ -249,10 +249,24 @@ void Session::tick(steady_clock::time_point now) {
     });
   }
   for (const uint64_t unique : due) send(unique, EAGAIN);
+  if (now - looked_ >= kInterruptAgain) {
+    looked_ = now;
+    end_killed(now);
+  }
   if (options_.io_timeout.count() == 0) return;
   for (const auto& pending : slots_.take_older(now - options_.io_timeout)) {
     send(pending.unique, EIO);
     events_.push(EventType::kTimeout, options_.id, 0, static_cast<double>(pending.ino), pending.opcode);
+  }
+}
+
+void Session::end_killed(steady_clock::time_point now) {
+  for (const auto& [ticket, pid] : slots_.waiting_since(now - kInterruptAgain)) {
+    if (!is_killed(pid)) continue;
+    const auto pending = slots_.take(ticket);
+    if (!pending) continue;
+    stats_.killed.fetch_add(1, std::memory_order_relaxed);
+    send(pending->unique, EINTR);
   }
 }
 

@@ -7,7 +7,8 @@
 // A process that waits for a request which we have read ignores SIGKILL until we answer, and FUSE_INTERRUPT comes for any
 // signal, while EINTR would reach the application. So an INTERRUPT is answered with EINTR for the request only if the
 // process is really being killed (/proc/TID/status); else the INTERRUPT itself gets EAGAIN a little later, which makes
-// the kernel send it again: a kill that comes afterwards is seen.
+// the kernel send it again: a kill that comes afterwards is seen. O_DIRECT reads are sent in the background and waited for
+// without signals, so no INTERRUPT ever comes for them: what has waited for a while is looked at by the ticker too.
 //
 // Invariants:
 //  1. Every request that takes a reply gets exactly one.
@@ -105,6 +106,7 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   void read(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch);
   void open(const wire::InHeader& in);
   void forget(std::span<const std::byte> body, uint64_t ino);
+  void end_killed(std::chrono::steady_clock::time_point now);
   void batch_forget(std::span<const std::byte> body);
   void interrupt(const wire::InHeader& in, std::span<const std::byte> body);
   void xattr(const wire::InHeader& in, std::span<const std::byte> body);
@@ -128,6 +130,7 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   LookupCounts counts_;
   std::mutex interrupts_mu_;
   std::vector<DueInterrupt> interrupts_;
+  std::chrono::steady_clock::time_point looked_{};  // when end_killed() last looked; the ticker's own
   std::atomic<bool> ended_{false};
 };
 

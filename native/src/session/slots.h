@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace dlfs {
@@ -34,6 +35,8 @@ class Slots {
   std::optional<Pending> peek(uint64_t ticket);
   // The ticket that the kernel knows as `unique`, if it is still waiting.
   std::optional<uint64_t> find(uint64_t unique);
+  // Tickets and callers of what has waited since before `deadline`, without taking it.
+  std::vector<std::pair<uint64_t, uint32_t>> waiting_since(std::chrono::steady_clock::time_point deadline);
   // Takes all that have waited since before `deadline`.
   std::vector<Pending> take_older(std::chrono::steady_clock::time_point deadline);
   // Takes all.

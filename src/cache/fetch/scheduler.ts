@@ -26,8 +26,9 @@ import type { NodeRow } from '../index/rows.ts';
 import { FetchConcurrency, type ConcurrencySnapshot, type FetchOutcome, type FetchTicket } from '../policy/concurrency.ts';
 import type { BlockRange } from '../policy/geometry.ts';
 import { decideRetry } from '../policy/retry.ts';
-import { planRuns, type FetchPriority, type Run } from '../policy/runs.ts';
+import { planRuns } from '../policy/runs.ts';
 import type { RunEnd } from './run-end.ts';
+import { RunQueue, type QueuedRun } from './run-queue.ts';
 
 /** What the scheduler is made of. */
 export interface SchedulerOptions {
@@ -70,15 +71,12 @@ interface Wanted {
   maxRunBlocks: number;
 }
 
-interface QueuedRun extends BlockRange {
-  readonly ino: number;
-  priority: FetchPriority;
-}
-
 interface ActiveRun extends QueuedRun {
   readonly run: number;
   readonly ticket: FetchTicket;
   readonly reserved: { bytes: number; files: number } | null;
+  /** Bytes told to the limit so far. */
+  counted: number;
 }
 
 /** Tries of a range that failed. */
@@ -90,8 +88,8 @@ interface Attempt {
 /** A request that makes no progress is given up after this long, in milliseconds; S3 answers within seconds or not at all. */
 const STALL_TIMEOUT = 20_000;
 const CONNECT_TIMEOUT = 10_000;
-/** Readahead runs that may wait for a place; older wishes are outdated. */
-const MAX_QUEUED_READAHEAD = 512;
+/** Every range of an object. */
+const EVERYTHING: readonly BlockRange[] = [{ first: 0, count: Infinity }];
 /** How many versions that are known to be gone are remembered. */
 const MAX_DEAD = 10_000;
 
@@ -100,10 +98,11 @@ export class FetchScheduler implements Disposable {
   readonly #o: SchedulerOptions;
   readonly #concurrency: FetchConcurrency;
   readonly #wanted = new Map<number, Wanted>();
-  #demand: QueuedRun[] = [];
-  #readahead: QueuedRun[] = [];
+  readonly #queue = new RunQueue();
   readonly #active = new Map<number, ActiveRun>();
   readonly #activeByIno = new Map<number, number>();
+  /** A run of each object under way, to which arriving blocks are counted. */
+  readonly #latestByIno = new Map<number, ActiveRun>();
   readonly #attempts = new Map<string, Attempt>();
   readonly #dead = new Map<number, DlfsError>();
   readonly #timers = new Set<Timer>();
@@ -132,7 +131,7 @@ export class FetchScheduler implements Disposable {
       retries: this.#retries,
       demandRuns: this.#demandRuns,
       readaheadRuns: this.#readaheadRuns,
-      queued: this.#demand.length + this.#readahead.length,
+      queued: this.#queue.size,
       running: this.#active.size,
       concurrency: this.#concurrency.snapshot(),
     };
@@ -140,7 +139,7 @@ export class FetchScheduler implements Disposable {
 
   /** Whether a run for this object is queued or under way. */
   busy(ino: number): boolean {
-    return this.#activeByIno.has(ino) || this.#wanted.has(ino) || this.#demand.some((run) => run.ino === ino);
+    return this.#activeByIno.has(ino) || this.#wanted.has(ino) || this.#queue.has(ino);
   }
 
   /** A reader waits for this block. Takes effect with `plan`. */
@@ -161,11 +160,13 @@ export class FetchScheduler implements Disposable {
     wanted.maxRunBlocks = Math.max(wanted.maxRunBlocks, maxRunBlocks);
   }
 
-  /** Readahead runs of this object that have not started are no longer wanted. */
-  cancelAhead(ino: number): void {
-    this.#readahead = this.#readahead.filter((run) => run.ino !== ino);
+  /** Readahead runs within these ranges that have not started are no longer wanted; without ranges, all of the object's. */
+  cancelAhead(ino: number, ranges: readonly BlockRange[] = EVERYTHING): void {
+    const inRange = (range: BlockRange): boolean =>
+      ranges.some(({ first, count }) => range.first >= first && range.first + range.count <= first + count);
+    this.#queue.takeReadahead(ino, inRange);
     const wanted = this.#wanted.get(ino);
-    if (wanted !== undefined) wanted.readahead = [];
+    if (wanted !== undefined) wanted.readahead = wanted.readahead.filter((range) => !inRange(range));
   }
 
   /** Plans what was wanted since the last call and starts what may start. Called once a batch of events. */
@@ -180,6 +181,14 @@ export class FetchScheduler implements Disposable {
     this.#dead.delete(ino);
   }
 
+  /** A block of a run has arrived: throughput as it comes, not at the end of a long run. */
+  arrived(ino: number, bytes: number): void {
+    const run = this.#latestByIno.get(ino);
+    if (run === undefined) return;
+    run.counted += bytes;
+    this.#concurrency.received(run.ticket, bytes, this.#o.clock.monotonic());
+  }
+
   /** A run has ended, well or not. */
   ended(end: RunEnd): void {
     const active = this.#active.get(end.run);
@@ -189,7 +198,9 @@ export class FetchScheduler implements Disposable {
     this.#bytes += end.received;
     if (active.reserved !== null) this.#o.store.space.release(active.reserved);
     const now = this.#o.clock.monotonic();
-    this.#concurrency.received(active.ticket, end.received, now);
+    const uncounted = Math.max(0, end.received - active.counted);
+    this.#concurrency.received(active.ticket, uncounted, now);
+    if (this.#latestByIno.get(active.ino) === active) this.#latestByIno.delete(active.ino);
     const missing = { first: active.first + end.delivered, count: active.count - end.delivered };
     if (end.outcome.kind === 'ok') {
       this.#concurrency.finished(active.ticket, { kind: 'ok' }, now);
@@ -222,19 +233,14 @@ export class FetchScheduler implements Disposable {
 
   #planObject(ino: number, wanted: Wanted): void {
     // Planned readahead that did not start yet is planned anew together with what came: a demanded block must not wait in it.
-    if (wanted.demand.size > 0 && this.#readahead.some((run) => run.ino === ino)) {
-      for (const run of this.#readahead) if (run.ino === ino) wanted.readahead.push(run);
-      this.#readahead = this.#readahead.filter((run) => run.ino !== ino);
-    }
+    if (wanted.demand.size > 0) wanted.readahead.push(...this.#queue.takeReadahead(ino, () => true));
     const { blocks } = this.#o.store.geometryOf(ino);
     const span = spanOf(wanted, blocks);
     if (span === null) return;
     const states = new Uint8Array(span.count);
     this.#o.host.engine.states(this.#o.volume, ino, span.first, states);
     const queued = new Set<number>();
-    for (const run of [...this.#demand, ...this.#readahead]) {
-      if (run.ino === ino) for (let b = run.first; b < run.first + run.count; b++) queued.add(b);
-    }
+    for (const run of this.#queue.of(ino)) for (let b = run.first; b < run.first + run.count; b++) queued.add(b);
     const stateOf = (block: number): number => states[block - span.first] ?? BLOCK_STATE.absent;
     const runs = planRuns(
       {
@@ -246,45 +252,25 @@ export class FetchScheduler implements Disposable {
       },
       { blockSize: this.#o.blockSize, maxRunBlocks: wanted.maxRunBlocks },
     );
-    for (const run of runs) this.#enqueue(ino, run);
+    for (const run of runs) this.#queue.push({ ino, ...run });
   }
 
-  #enqueue(ino: number, run: Run): void {
-    if (run.priority === 'demand') {
-      this.#demand.push({ ino, ...run });
-      return;
-    }
-    if (this.#readahead.length >= MAX_QUEUED_READAHEAD) this.#readahead.shift();
-    this.#readahead.push({ ino, ...run });
-  }
-
-  /** Starts queued runs while the limit allows. */
+  /** Starts queued runs while the limit allows, demand first. */
   #pump(): void {
-    if (this.#closed || this.#waitingForSource) return;
-    while (this.#pumpQueue(this.#demand, 'demand')) {
-      // as many as are admitted
+    while (!this.#closed && !this.#waitingForSource) {
+      const next = this.#queue.first();
+      if (next === null) return;
+      const { length } = this.#o.store.geometryOf(next.ino).bytesOfRange(next);
+      const now = this.#o.clock.monotonic();
+      const admission = this.#concurrency.admit({ bytes: length, priority: next.priority }, now);
+      if (admission.ticket === null) {
+        if (admission.until !== null) this.#pumpAt(admission.until - now);
+        return;
+      }
+      this.#queue.shift();
+      this.#countActive(next.ino, 1);
+      void this.#start(next, admission.ticket);
     }
-    if (this.#demand.length > 0) return;
-    while (this.#pumpQueue(this.#readahead, 'readahead')) {
-      // as many as are admitted
-    }
-  }
-
-  /** @returns whether a run left the queue */
-  #pumpQueue(queue: QueuedRun[], priority: FetchPriority): boolean {
-    const next = queue[0];
-    if (next === undefined || this.#waitingForSource) return false;
-    const { length } = this.#o.store.geometryOf(next.ino).bytesOfRange(next);
-    const now = this.#o.clock.monotonic();
-    const admission = this.#concurrency.admit({ bytes: length, priority }, now);
-    if (admission.ticket === null) {
-      if (admission.until !== null) this.#pumpAt(admission.until - now);
-      return false;
-    }
-    queue.shift();
-    this.#countActive(next.ino, 1);
-    void this.#start(next, admission.ticket);
-    return true;
   }
 
   async #start(run: QueuedRun, ticket: FetchTicket): Promise<void> {
@@ -358,7 +344,9 @@ export class FetchScheduler implements Disposable {
     this.#gets += 1;
     if (run.priority === 'demand') this.#demandRuns += 1;
     else this.#readaheadRuns += 1;
-    this.#active.set(number, { ...run, run: number, ticket, reserved });
+    const active = { ...run, run: number, ticket, reserved, counted: 0 };
+    this.#active.set(number, active);
+    if (run.count > 1) this.#latestByIno.set(run.ino, active);
   }
 
   #failed(range: QueuedRun, error: DlfsError): void {

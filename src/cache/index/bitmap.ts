@@ -60,6 +60,6 @@ export function clearBit(bits: Uint8Array, index: number): void {
  */
 export function fullBitmap(blocks: number): Uint8Array {
   const bits = new Uint8Array(Math.ceil(blocks / 8)).fill(0xff);
-  if (blocks % 8 !== 0) bits[bits.length - 1] = (1 << blocks % 8) - 1;
+  if (blocks % 8 !== 0) bits[bits.length - 1] = (1 << (blocks % 8)) - 1;
   return bits;
 }

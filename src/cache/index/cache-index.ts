@@ -65,9 +65,13 @@ export class CacheIndex implements AsyncDisposable {
   static async open(options: CacheIndexOptions): Promise<CacheIndex> {
     const { file, blockSize, prefix, clock } = options;
     if (!isBlockSize(blockSize)) {
-      throw new DlfsError('invalid-argument', `not a block size: ${blockSize}; a power of two from 4KiB to 64MiB is needed`);
+      throw new DlfsError(
+        'invalid-argument',
+        `not a block size: ${blockSize}; a power of two from 4KiB to 64MiB is needed`,
+      );
     }
-    if (prefix !== '' && !prefix.endsWith('/')) throw new DlfsError('internal', 'the prefix of an index is no directory');
+    if (prefix !== '' && !prefix.endsWith('/'))
+      throw new DlfsError('internal', 'the prefix of an index is no directory');
     let reader: IndexReader | null = null;
     const port = await WriterPort.open({ file, blockSize, prefix }, (cur) => {
       if (reader !== null && cur > reader.cur) reader.cur = cur;
@@ -208,7 +212,7 @@ export class CacheIndex implements AsyncDisposable {
 
   /** Deletes all superseded versions that earlier runs have left, in batches; yields those that had blocks. */
   async *purgeLeftovers(): AsyncGenerator<readonly number[], void, undefined> {
-    for (let done = false; !done; ) {
+    for (let done = false; !done;) {
       const step = await this.#port.call('purgeLeftovers', {});
       if (step.dropped.length > 0) yield step.dropped;
       done = step.done;
@@ -293,5 +297,7 @@ export class CacheIndex implements AsyncDisposable {
 }
 
 function isBlockSize(value: number): boolean {
-  return Number.isInteger(value) && value >= BLOCK_SIZES.least && value <= BLOCK_SIZES.most && (value & (value - 1)) === 0;
+  return (
+    Number.isInteger(value) && value >= BLOCK_SIZES.least && value <= BLOCK_SIZES.most && (value & (value - 1)) === 0
+  );
 }

@@ -63,7 +63,10 @@ class Handle {
   }
 
   /** A batch of changes, and those that follow it. */
-  protected async *allChanges(first: { readonly changes: readonly NameChange[]; readonly more: boolean }): AsyncGenerator<readonly NameChange[], void, undefined> {
+  protected async *allChanges(first: {
+    readonly changes: readonly NameChange[];
+    readonly more: boolean;
+  }): AsyncGenerator<readonly NameChange[], void, undefined> {
     let batch = first;
     if (batch.changes.length > 0) yield batch.changes;
     while (batch.more) {
@@ -89,10 +92,16 @@ export class DirectoryListing extends Handle implements AsyncDisposable {
   readonly #onEnd: () => void;
   /** The last name that has been told, without the prefix; null: all. */
   #position: string | null = '';
-  #progress = Promise.withResolvers<void>();
+  #progress = Promise.withResolvers<undefined>();
 
   /** Made by `CacheIndex.beginDirectory`. */
-  constructor(port: WriterPort, lane: number, directory: number, begun: Calls['beginDirectory']['result'], onEnd: () => void) {
+  constructor(
+    port: WriterPort,
+    lane: number,
+    directory: number,
+    begun: Calls['beginDirectory']['result'],
+    onEnd: () => void,
+  ) {
     super(port, lane);
     this.directory = directory;
     this.prefix = begun.prefix;
@@ -148,8 +157,8 @@ export class DirectoryListing extends Handle implements AsyncDisposable {
   }
 
   #wake(): void {
-    this.#progress.resolve();
-    this.#progress = Promise.withResolvers<void>();
+    this.#progress.resolve(undefined);
+    this.#progress = Promise.withResolvers<undefined>();
   }
 }
 

@@ -96,7 +96,9 @@ export interface AuditResult {
 }
 
 /** A request on the port. */
-export type Request = { [Name in CallName]: { readonly id: number; readonly call: Name; readonly args: Calls[Name]['args'] } }[CallName];
+export type Request = {
+  [Name in CallName]: { readonly id: number; readonly call: Name; readonly args: Calls[Name]['args'] };
+}[CallName];
 
 /** What comes back: first one `opened` or `unopened`, then replies. */
 export type Reply =

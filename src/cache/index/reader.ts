@@ -23,7 +23,6 @@ import {
   type NodeRow,
   type ObjectMap,
   type ObjectRow,
-  type ObjectState,
   type SnapshotInfo,
 } from './rows.ts';
 import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
@@ -103,15 +102,24 @@ export class IndexReader implements Disposable {
     database.pragma(`cache_size = -${CACHE_KIB}`);
     this.#database = database;
     this.#blockSize = blockSize;
-    const node = (where: string) => new Query<(number | string)[], StoredNode>(database, `SELECT ${NODE} FROM node WHERE ${where}`);
+    const node = (where: string) =>
+      new Query<(number | string)[], StoredNode>(database, `SELECT ${NODE} FROM node WHERE ${where}`);
     this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
     this.#byIno = node('ino = ?');
     this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`);
-    this.#siblings = node(`parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`);
-    this.#listed = new Query<[number], { seq: number; at: number }>(database, 'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?');
+    this.#siblings = node(
+      `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`,
+    );
+    this.#listed = new Query<[number], { seq: number; at: number }>(
+      database,
+      'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
+    );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
     this.#object = new Query<[number], StoredObject>(database, `SELECT ${object} FROM object WHERE ino = ?`);
-    this.#pages = new Query<[number], { page: number; bits: Uint8Array }>(database, 'SELECT page, bits FROM resident WHERE ino = ?');
+    this.#pages = new Query<[number], { page: number; bits: Uint8Array }>(
+      database,
+      'SELECT page, bits FROM resident WHERE ino = ?',
+    );
     this.#objects = new Query<[number, number], ObjectRow>(
       database,
       'SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino LIMIT ?',
@@ -131,7 +139,10 @@ export class IndexReader implements Disposable {
        WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used LIMIT ?`,
     );
     this.#state = new Query<[], StoredState>(database, 'SELECT * FROM state WHERE id = 1');
-    this.#recent = new Query<[number], { blocks: Buffer }>(database, 'SELECT blocks FROM recent WHERE run < ? ORDER BY id');
+    this.#recent = new Query<[number], { blocks: Buffer }>(
+      database,
+      'SELECT blocks FROM recent WHERE run < ? ORDER BY id',
+    );
     this.cur = this.#stateRow().cur;
   }
 
@@ -187,9 +198,10 @@ export class IndexReader implements Disposable {
     const names: string[] = [];
     let base = '';
     let directory = 0;
-    for (let at = ino; at !== ROOT_INO; ) {
+    for (let at = ino; at !== ROOT_INO;) {
       const row = this.#byIno.get(at);
-      if (row === undefined || names.length > DEPTH_MAX) throw new DlfsError('not-found', `the index knows no file ${ino}`);
+      if (row === undefined || names.length > DEPTH_MAX)
+        throw new DlfsError('not-found', `the index knows no file ${ino}`);
       names.push(row.name);
       at = row.parent;
       if (directory === 0) directory = at;
@@ -209,7 +221,7 @@ export class IndexReader implements Disposable {
     const found = this.#object.get(ino);
     if (found === undefined) return null;
     const { size, bits, ...row } = found;
-    return { ...row, state: row.state as ObjectState, resident: this.#residentOf(ino, size, row.blocks, bits) };
+    return { ...row, resident: this.#residentOf(ino, size, row.blocks, bits) };
   }
 
   /**
@@ -239,7 +251,9 @@ export class IndexReader implements Disposable {
   coldest(limit: number): ColdObject[] {
     const cold: ColdObject[] = this.#cold.all(this.cur, limit).map((row) => ({ ...row, superseded: false }));
     if (cold.length < limit) {
-      cold.push(...this.#coldSuperseded.all(this.cur, limit - cold.length).map((row) => ({ ...row, superseded: true })));
+      cold.push(
+        ...this.#coldSuperseded.all(this.cur, limit - cold.length).map((row) => ({ ...row, superseded: true })),
+      );
     }
     return cold;
   }

@@ -33,14 +33,20 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
 export function fromSqlite(thrown: unknown): DlfsError {
   const code = codeOf(thrown);
   if (code === null) return DlfsError.from(thrown);
-  const known = FULL_TOO.has(code) ? 'disk-full' : (BY_CODE.get(code) ?? BY_CODE.get(code.split('_', 2).join('_')) ?? 'internal');
+  const known = FULL_TOO.has(code)
+    ? 'disk-full'
+    : (BY_CODE.get(code) ?? BY_CODE.get(code.split('_', 2).join('_')) ?? 'internal');
   const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return new DlfsError(known, `${MESSAGES[known] ?? 'the cache index refused a statement'} (${code}: ${text})`, { cause: thrown });
+  return new DlfsError(known, `${MESSAGES[known] ?? 'the cache index refused a statement'} (${code}: ${text})`, {
+    cause: thrown,
+  });
 }
 
 /** Whether the database itself is unreadable, so that only another one helps. */
 export function isUnreadable(thrown: unknown): boolean {
-  return thrown instanceof DlfsError ? thrown.code === 'corrupt' : (codeOf(thrown)?.match(/^SQLITE_(CORRUPT|NOTADB)/) ?? null) !== null;
+  return thrown instanceof DlfsError
+    ? thrown.code === 'corrupt'
+    : (codeOf(thrown)?.match(/^SQLITE_(CORRUPT|NOTADB)/) ?? null) !== null;
 }
 
 function codeOf(thrown: unknown): string | null {

@@ -29,7 +29,9 @@ export class WriterPort {
     this.opening = opening;
     this.#onCur = onCur;
     worker.on('message', (reply: Reply) => this.#take(reply));
-    worker.on('error', (error) => this.#end(new DlfsError('internal', 'the index worker has failed', { cause: error })));
+    worker.on('error', (error) =>
+      this.#end(new DlfsError('internal', 'the index worker has failed', { cause: error })),
+    );
     worker.on('exit', () => this.#end(new DlfsError('internal', 'the index worker has ended')));
   }
 
@@ -40,17 +42,19 @@ export class WriterPort {
    */
   static async open(init: WorkerInit, onCur: (cur: number) => void): Promise<WriterPort> {
     const worker = new Worker(new URL('./worker/thread.ts', import.meta.url), { workerData: init, name: 'index' });
-    const failed = Promise.withResolvers<never>();
+    const first = Promise.withResolvers<Reply>();
     const onError = (error: Error): void => {
-      failed.reject(new DlfsError('internal', 'the index worker could not be started', { cause: error }));
+      first.reject(new DlfsError('internal', 'the index worker could not be started', { cause: error }));
     };
-    worker.on('error', onError);
-    const first = new Promise<Reply>((resolve) => worker.once('message', resolve));
-    const reply = await Promise.race([first, failed.promise]);
+    worker.once('message', first.resolve);
+    worker.once('error', onError);
+    const reply = await first.promise;
     worker.off('error', onError);
     if (reply.kind === 'opened') return new WriterPort(worker, reply.opening, onCur);
     await worker.terminate();
-    throw reply.kind === 'unopened' ? DlfsError.fromJSON(reply.error) : new DlfsError('internal', 'the index worker spoke out of turn');
+    throw reply.kind === 'unopened'
+      ? DlfsError.fromJSON(reply.error)
+      : new DlfsError('internal', 'the index worker spoke out of turn');
   }
 
   /**
@@ -58,7 +62,11 @@ export class WriterPort {
    * @param transfer buffers of the arguments that the caller gives up
    * @throws DlfsError what the worker says
    */
-  call<Name extends CallName>(call: Name, args: Calls[Name]['args'], transfer: ArrayBuffer[] = []): Promise<Calls[Name]['result']> {
+  call<Name extends CallName>(
+    call: Name,
+    args: Calls[Name]['args'],
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Calls[Name]['result']> {
     if (this.#closed) return Promise.reject(new DlfsError('interrupted', 'the cache index is closed'));
     return new Promise((resolve, reject) => {
       const id = this.#nextId;

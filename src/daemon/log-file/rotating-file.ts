@@ -58,6 +58,11 @@ export class RotatingFile implements LogSink, AsyncDisposable {
     if (this.#size >= this.#options.bytes) this.#rotate();
   }
 
+  /** Resolves when the file is not being copied. */
+  rotated(): Promise<void> {
+    return this.#rotation;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#rotation;
     closeSync(this.#fd);

@@ -96,7 +96,7 @@ export class ReadPath {
     this.#notePosition(ino, pid, block);
     if (blocks > 1) {
       const step = this.#sequential.on({ ino, pid, block, blocks, kind, now });
-      if (step.cancel.length > 0) this.#o.scheduler.cancelAhead(ino);
+      if (step.cancel.length > 0) this.#o.scheduler.cancelAhead(ino, step.cancel);
       const ahead = step.fetch.filter((range) => range.priority === 'readahead');
       this.#o.scheduler.ahead(ino, ahead, step.maxRunBlocks);
       if (step.mark !== null) this.#o.engine.mark(this.#o.volume, ino, step.mark);

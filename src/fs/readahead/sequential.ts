@@ -22,8 +22,8 @@
  * 2. Nothing outside the file is ever named.
  * 3. What is ahead of one stream never exceeds `maxAhead`, nor the budget divided by the streams in use (at least one block or
  *    segment each).
- * 4. At most `maxStreams` streams and `maxStreamsPerFile` in one file are remembered, at most two small records for each pid of a
- *    remembered file.
+ * 4. Memory is bounded: at most `maxStreams` streams and candidates, `maxStreamsPerFile` in one file, and one small record for each
+ *    of the last pids of a remembered file.
  * 5. A cancelled range holds no block that another stream of the file has planned.
  */
 import type { BlockRange } from '../../cache/policy/geometry.ts';

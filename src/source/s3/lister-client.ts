@@ -25,6 +25,10 @@ export interface ListerClientOptions {
   readonly log: Logger;
   readonly onCredentials: (credentials: HeldCredentials | null) => void;
   readonly onSkew: (offsetMs: number) => void;
+  /** Another program for the thread, for tests. */
+  readonly thread?: URL;
+  /** Another heap for it, MiB, for tests. */
+  readonly heapMib?: number;
 }
 
 /** Takes the messages of one call; null: the thread or the client ended. */
@@ -129,13 +133,19 @@ export class ListerClient implements AsyncDisposable {
   }
 
   #start(): Worker {
-    const { config, environment, log } = this.#options;
-    const worker = new Worker(new URL('./lister-thread.ts', import.meta.url), {
+    const {
+      config,
+      environment,
+      log,
+      thread = new URL('./lister-thread.ts', import.meta.url),
+      heapMib = HEAP_MIB,
+    } = this.#options;
+    const worker = new Worker(thread, {
       name: 'dlfs-lister',
       workerData: config,
       // A worker takes an undefined value for the text "undefined".
       env: Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined)),
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+      resourceLimits: { maxOldGenerationSizeMb: heapMib },
       stdout: true,
       stderr: true,
     });

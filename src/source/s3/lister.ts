@@ -306,7 +306,7 @@ function providerOf(keeper: CredentialKeeper): unknown {
 function inputOf(
   call: ListCall,
   token: string | null,
-  { endpoint, origin }: Opened,
+  { origin }: Opened,
   requesterPays: boolean,
 ): ListObjectsV2CommandInput {
   return {
@@ -318,7 +318,7 @@ function inputOf(
     ...(token === null ? {} : { ContinuationToken: token }),
     ...(token === null && call.startAfter !== '' ? { StartAfter: call.startAfter } : {}),
     ...(requesterPays ? { RequestPayer: 'requester' } : {}),
-    // Tells restored objects from archived ones; other servers may not know the header.
-    ...(endpoint.custom ? {} : { OptionalObjectAttributes: ['RestoreStatus'] }),
+    // Tells restored objects from archived ones; servers that do not know the header pass over it.
+    OptionalObjectAttributes: ['RestoreStatus'],
   };
 }

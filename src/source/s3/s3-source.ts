@@ -124,7 +124,11 @@ export class S3Source implements Source {
       proxy:
         proxy === null || !endpoint.tls
           ? null
-          : { host: endpoint.hostname, port: endpoint.port, authorization: proxy.authorization },
+          : {
+              host: endpoint.hostname.includes(':') ? `[${endpoint.hostname}]` : endpoint.hostname,
+              port: endpoint.port,
+              authorization: proxy.authorization,
+            },
     };
     this.#signer = new GetSigner({
       host: endpoint.host,

@@ -176,6 +176,11 @@ describe('a hostile answer fails by the name of what is wrong', () => {
 });
 
 describe('what passes is tried again', () => {
+  let opened: OpenedSource;
+  before(async () => {
+    opened = await open();
+  });
+  after(() => opened[Symbol.asyncDispose]());
   const passing: readonly (readonly [string, Fault])[] = [
     ['503 SlowDown', slowDown()],
     ['500 InternalError', internalError()],
@@ -193,7 +198,6 @@ describe('what passes is tried again', () => {
   ];
   for (const [what, fault] of passing) {
     test(what, async () => {
-      await using opened = await open();
       const injected = faults.inject({ kind: 'list', nth: { from: 2, to: 3 } }, fault);
       assert.equal((await listAll(opened.source, '', null, 10)).keys.length, COUNT);
       assert.equal(injected.hits, 2);
@@ -201,7 +205,6 @@ describe('what passes is tried again', () => {
   }
 
   test('for as long as the origin asks to wait, and not before', async () => {
-    await using opened = await open();
     faults.inject({ kind: 'list', nth: 1 }, slowDown(1));
     const began = performance.now();
     await listAll(opened.source, '', null);
@@ -209,9 +212,9 @@ describe('what passes is tried again', () => {
   });
 
   test('but not without end: the last failure comes out', async () => {
-    await using opened = await open({ listAttempts: 3 });
+    await using tired = await open({ listAttempts: 3 });
     const injected = faults.inject({ kind: 'list' }, slowDown());
-    await assert.rejects(listAll(opened.source, '', null), { code: 'throttled', retryable: true });
+    await assert.rejects(listAll(tired.source, '', null), { code: 'throttled', retryable: true });
     assert.equal(injected.hits, 3);
   });
 });

@@ -79,10 +79,15 @@ async function withClient<T>(server: Server, use: (client: S3Client) => Promise<
 }
 
 function holdTogether(open: () => Promise<OpenedSource>, server: () => Server): void {
+  let opened: OpenedSource;
+  before(async () => {
+    opened = await open();
+    await opened.source.ready();
+  });
+  after(() => opened[Symbol.asyncDispose]());
+
   test('every listed key is read by both paths with the same bytes', async () => {
-    await using opened = await open();
     const { source } = opened;
-    await source.ready();
     const { keys, etags } = await listAll(source, '', null, 5);
     assert.deepEqual(new Set(keys), new Set(server().objects));
     await withClient(server(), async (client) => {
@@ -103,9 +108,7 @@ function holdTogether(open: () => Promise<OpenedSource>, server: () => Server): 
   });
 
   test('what fails fails alike', async () => {
-    await using opened = await open();
     const { source } = opened;
-    await source.ready();
     const cases = [
       {
         key: 'plain.txt',
@@ -133,7 +136,6 @@ function holdTogether(open: () => Promise<OpenedSource>, server: () => Server): 
   });
 
   test('pages of any size, whole or by directory, give the same names', async () => {
-    await using opened = await open();
     const whole = await listAll(opened.source, '', null);
     assert.equal(whole.pages, 1);
     for (const pageSize of [1, 2, 3, 1000]) {
@@ -147,7 +149,6 @@ function holdTogether(open: () => Promise<OpenedSource>, server: () => Server): 
   });
 
   test('a listing that starts after a key holds what comes after it', async () => {
-    await using opened = await open();
     const { keys } = await listAll(opened.source, '', null);
     for (const startAfter of [keys[0]!, keys[4]!, keys.at(-1)!]) {
       const rest: string[] = [];

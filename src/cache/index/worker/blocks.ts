@@ -87,18 +87,26 @@ export class Blocks {
     this.#store = store;
     this.#recent = recent;
     const { database } = store;
-    this.#fileSize = database.prepare<[number], number>(`SELECT size FROM node WHERE ino = ? AND flags & ${FLAG_DIRECTORY} = 0`).pluck();
-    this.#getObject = database.prepare<[number], StoredObject>('SELECT size, blocks, bytes, used, state, bits FROM object WHERE ino = ?');
+    this.#fileSize = database
+      .prepare<[number], number>(`SELECT size FROM node WHERE ino = ? AND flags & ${FLAG_DIRECTORY} = 0`)
+      .pluck();
+    this.#getObject = database.prepare<[number], StoredObject>(
+      'SELECT size, blocks, bytes, used, state, bits FROM object WHERE ino = ?',
+    );
     this.#putObject = database.prepare('INSERT OR REPLACE INTO object VALUES(?, ?, ?, ?, ?, ?, ?)');
     this.#deleteObject = database.prepare('DELETE FROM object WHERE ino = ?');
     this.#setState = database.prepare('UPDATE object SET state = ? WHERE ino = ?');
     this.#setUsed = database.prepare('UPDATE object SET used = max(used, ?) WHERE ino = ?');
-    this.#getPage = database.prepare<[number, number], Uint8Array>('SELECT bits FROM resident WHERE ino = ? AND page = ?').pluck();
+    this.#getPage = database
+      .prepare<[number, number], Uint8Array>('SELECT bits FROM resident WHERE ino = ? AND page = ?')
+      .pluck();
     this.#putPage = database.prepare('INSERT OR REPLACE INTO resident VALUES(?, ?, ?)');
     this.#deletePages = database.prepare('DELETE FROM resident WHERE ino = ?');
     this.#putBlock = database.prepare('INSERT OR REPLACE INTO block VALUES(?, ?, ?)');
     this.#deleteBlocks = database.prepare('DELETE FROM block WHERE ino = ? AND idx >= ? AND idx < ?');
-    this.#indexesIn = database.prepare<[number, number, number], number>('SELECT idx FROM block WHERE ino = ? AND idx >= ? AND idx < ?').pluck();
+    this.#indexesIn = database
+      .prepare<[number, number, number], number>('SELECT idx FROM block WHERE ino = ? AND idx >= ? AND idx < ?')
+      .pluck();
   }
 
   /**
@@ -201,7 +209,12 @@ export class Blocks {
    * @param files numbers and allocated bytes, parallel
    */
   audit(files: { readonly inos: Float64Array; readonly allocated: Float64Array }): AuditResult {
-    const result = { orphans: [] as number[], unindexed: [] as number[], excess: [] as number[], short: [] as number[] };
+    const result = {
+      orphans: [] as number[],
+      unindexed: [] as number[],
+      excess: [] as number[],
+      short: [] as number[],
+    };
     for (const [position, ino] of files.inos.entries()) {
       const allocated = files.allocated[position] ?? 0;
       const object = this.#getObject.get(ino);

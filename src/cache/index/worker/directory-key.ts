@@ -10,7 +10,7 @@ import type { Nodes } from './nodes.ts';
  */
 export function keyOfDirectory(nodes: Nodes, ino: number): string | null {
   const names: string[] = [];
-  for (let at = ino; at !== ROOT_INO; ) {
+  for (let at = ino; at !== ROOT_INO;) {
     const record = nodes.byIno(at);
     if (record === null) return null;
     names.push(record.name);
@@ -27,7 +27,7 @@ export function keyOfDirectory(nodes: Nodes, ino: number): string | null {
  */
 export function directoryOfKey(nodes: Nodes, key: string, isUsable: (ino: number) => boolean): number | null {
   let at = ROOT_INO;
-  for (let start = 0; start < key.length; ) {
+  for (let start = 0; start < key.length;) {
     const end = key.indexOf('/', start) + 1;
     if (end === 0) return null;
     const record = nodes.byName(at, key.slice(start, end))[0];

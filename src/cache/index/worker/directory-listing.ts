@@ -55,7 +55,8 @@ export class DirectoryListing {
     const placement = new Placement(store, nodes, observer);
     const view = placement.view(ino);
     const relative = view === null ? null : keyOfDirectory(nodes, ino);
-    if (view === null || relative === null) throw new DlfsError('not-found', `there is no directory ${ino} to be listed`);
+    if (view === null || relative === null)
+      throw new DlfsError('not-found', `there is no directory ${ino} to be listed`);
     this.ino = ino;
     this.prefix = store.prefix + relative;
     this.first = !view.known;
@@ -97,7 +98,8 @@ export class DirectoryListing {
    * @throws DlfsError `internal` before the last page
    */
   finish(): OutcomeResult {
-    if (!this.#complete && this.#stopped === null) throw new DlfsError('internal', 'a listing was finished before its last page');
+    if (!this.#complete && this.#stopped === null)
+      throw new DlfsError('internal', 'a listing was finished before its last page');
     this.#finished = true;
     const { added, changed, removed, overflow } = this.#log;
     return { stopped: this.#stopped, added, changed, removed, overflow, ...this.#log.take() };

@@ -125,7 +125,7 @@ export class DirectoryMerge {
   *flush(): Generator<void, void, undefined> {
     const entries = this.#entries;
     this.#entries = [];
-    for (let start = 0; start < entries.length; ) {
+    for (let start = 0; start < entries.length;) {
       const last = entries[Math.min(start + this.#context.pace.entries, entries.length) - 1];
       if (last === undefined || this.#currentView() === null) return;
       start = this.#step(entries, start, last.name);
@@ -226,7 +226,8 @@ export class DirectoryMerge {
   #applyDeferred(): void {
     const deferred = this.#deferred;
     this.#deferred = [];
-    for (const { kind, name, object } of deferred) this.#apply(kind, name, object, this.#context.nodes.byName(this.ino, name));
+    for (const { kind, name, object } of deferred)
+      this.#apply(kind, name, object, this.#context.nodes.byName(this.ino, name));
   }
 
   #apply(kind: Deferred['kind'], name: string, object: ListedObject | null, rows: readonly NodeRecord[]): void {

@@ -69,7 +69,8 @@ export class FullListing {
    * @throws DlfsError `internal` where the directory is covered already or was never told
    */
   shard(kind: ShardKind, key: string): Shard {
-    if (!this.#uncovered.delete(key)) throw new DlfsError('internal', 'a shard that does not fit into its listing', { key });
+    if (!this.#uncovered.delete(key))
+      throw new DlfsError('internal', 'a shard that does not fit into its listing', { key });
     const shard = new Shard({
       context: this.#context,
       kind,
@@ -96,7 +97,8 @@ export class FullListing {
       return { stopped: this.#stopped, added: 0, changed: 0, removed: 0, overflow: false, changes: [], more: false };
     }
     const missing = [...this.#uncovered, ...[...this.#shards].map((shard) => shard.key)][0];
-    if (missing !== undefined) throw new DlfsError('internal', 'the listing of the source ended before all of it was listed', { key: missing });
+    if (missing !== undefined)
+      throw new DlfsError('internal', 'the listing of the source ended before all of it was listed', { key: missing });
     switchTo(this.#parts, this.#seq);
     this.#finished = true;
     const { added, changed, removed, overflow } = this.#log;
@@ -177,7 +179,11 @@ export class Shard {
     const top = this.#top();
     if (step.kind === 'enter') {
       const child = top === null ? null : yield* top.child(step.name);
-      this.#open.push(child === null ? null : new DirectoryMerge(this.#options.context, child.ino, { fresh: child.fresh, defer: false }));
+      this.#open.push(
+        child === null
+          ? null
+          : new DirectoryMerge(this.#options.context, child.ino, { fresh: child.fresh, defer: false }),
+      );
     } else if (step.kind === 'leave') {
       this.#open.pop();
       yield* top?.close() ?? [];

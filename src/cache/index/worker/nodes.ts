@@ -61,10 +61,13 @@ export class Nodes {
   constructor(store: Store) {
     this.#store = store;
     const { database } = store;
-    const select = <T extends unknown[]>(where: string) => database.prepare<T, NodeRecord>(`SELECT ${COLUMNS} FROM node WHERE ${where}`);
+    const select = <T extends unknown[]>(where: string) =>
+      database.prepare<T, NodeRecord>(`SELECT ${COLUMNS} FROM node WHERE ${where}`);
     this.#byIno = select<[number]>('ino = ?');
     this.#byName = select<[number, string]>('parent = ? AND name = ?');
-    this.#rangeTo = select<[number, string, string, number]>('parent = ? AND name > ? AND name <= ? ORDER BY name LIMIT ?');
+    this.#rangeTo = select<[number, string, string, number]>(
+      'parent = ? AND name > ? AND name <= ? ORDER BY name LIMIT ?',
+    );
     this.#rangeAll = select<[number, string, number]>('parent = ? AND name > ? ORDER BY name LIMIT ?');
     this.#live = select<[number, number, number, number]>('parent = ? AND ino > ? AND died > ? ORDER BY ino LIMIT ?');
     this.#insert = database.prepare(`INSERT INTO node(${COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
@@ -76,7 +79,9 @@ export class Nodes {
     this.#setListed = database.prepare('INSERT OR REPLACE INTO dir VALUES(?, ?, ?)');
     this.#clearListed = database.prepare('DELETE FROM dir WHERE ino = ?');
     this.#putReborn = database.prepare('INSERT OR REPLACE INTO reborn VALUES(?, ?, ?)');
-    this.#getReborn = database.prepare<[number], { born: number; died: number }>('SELECT born, died FROM reborn WHERE ino = ?');
+    this.#getReborn = database.prepare<[number], { born: number; died: number }>(
+      'SELECT born, died FROM reborn WHERE ino = ?',
+    );
     this.#dropReborn = database.prepare('DELETE FROM reborn WHERE ino = ?');
   }
 
@@ -138,7 +143,11 @@ export class Nodes {
 
   /** Changes what belongs to the object rather than to its version. */
   setAttributes(record: NodeRecord, mtimeMs: number, archived: boolean): void {
-    this.#setAttributes.run(Math.trunc(mtimeMs), (record.flags & ~FLAG_ARCHIVED) | (archived ? FLAG_ARCHIVED : 0), record.ino);
+    this.#setAttributes.run(
+      Math.trunc(mtimeMs),
+      (record.flags & ~FLAG_ARCHIVED) | (archived ? FLAG_ARCHIVED : 0),
+      record.ino,
+    );
   }
 
   /** Deletes a row that nobody can see any more, and for a directory what is noted of it. */

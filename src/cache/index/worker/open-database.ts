@@ -85,7 +85,9 @@ function rebuild(options: OpenDatabaseOptions, reason: string): OpenedDatabase {
   try {
     return use(options, { setAside: setAside(options.file), reason });
   } catch (thrown) {
-    throw thrown instanceof Unfit ? new DlfsError('internal', `a new cache index is unfit: ${thrown.message}`) : fromSqlite(thrown);
+    throw thrown instanceof Unfit
+      ? new DlfsError('internal', `a new cache index is unfit: ${thrown.message}`)
+      : fromSqlite(thrown);
   }
 }
 
@@ -121,14 +123,19 @@ function requireOurs(database: Connection, newest: number): void {
   const application = pragma(database, 'application_id');
   const version = pragma(database, 'user_version');
   if (application !== APPLICATION_ID) throw new Unfit('it is a database of another program');
-  if (version > newest) throw new Unfit(`it was written by a newer version of dlfs (schema ${version}, this one knows ${newest})`);
+  if (version > newest)
+    throw new Unfit(`it was written by a newer version of dlfs (schema ${version}, this one knows ${newest})`);
   if (version < 1) throw new Unfit('it has no schema');
 }
 
 function configure(database: Connection): void {
   database.pragma('locking_mode = NORMAL');
   const mode = database.pragma('journal_mode = WAL', { simple: true });
-  if (mode !== 'wal') throw new DlfsError('cache-unusable', 'the file system of the cache cannot carry a write-ahead log; use ext4 or xfs');
+  if (mode !== 'wal')
+    throw new DlfsError(
+      'cache-unusable',
+      'the file system of the cache cannot carry a write-ahead log; use ext4 or xfs',
+    );
   database.pragma('synchronous = NORMAL');
   database.pragma('temp_store = MEMORY');
   database.pragma(`cache_size = -${CACHE_KIB}`);
@@ -162,7 +169,11 @@ interface StartRow {
 }
 
 /** Checks that the fixed rows are there, and notes that the index is in use. */
-function start(database: Connection, options: OpenDatabaseOptions, created: boolean): { clean: boolean; emptied: boolean } {
+function start(
+  database: Connection,
+  options: OpenDatabaseOptions,
+  created: boolean,
+): { clean: boolean; emptied: boolean } {
   return database
     .transaction(() => {
       const row = database.prepare<[], StartRow>('SELECT clean, next_ino FROM state WHERE id = 1').get();

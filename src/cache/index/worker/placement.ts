@@ -158,7 +158,8 @@ export class Placement {
   /** A directory of the same name is there: the file is not shown, whoever put it there. */
   shadowed(view: DirectoryView, group: readonly NodeRecord[]): void {
     const visible = this.#visibleOf(group);
-    if (visible !== null && !(this.#observer.staged !== null && visible.died <= this.#observer.staged)) this.#end(view, visible);
+    if (visible !== null && !(this.#observer.staged !== null && visible.died <= this.#observer.staged))
+      this.#end(view, visible);
     this.#removeStaged(group);
   }
 
@@ -176,7 +177,13 @@ export class Placement {
 
   /** Tells that a directory's name no longer stands for it. */
   announceBurial(record: NodeRecord): void {
-    this.#observer.log.name({ parent: record.parent, name: record.name.slice(0, -1), oldIno: record.ino, newIno: null, dir: true });
+    this.#observer.log.name({
+      parent: record.parent,
+      name: record.name.slice(0, -1),
+      oldIno: record.ino,
+      newIno: null,
+      dir: true,
+    });
   }
 
   #end(view: DirectoryView, visible: NodeRecord): void {
@@ -186,7 +193,8 @@ export class Placement {
   }
 
   #announce(view: DirectoryView, name: string, ino: number): void {
-    if (view.known) this.#observer.log.name({ parent: view.ino, name: name.slice(0, -1), oldIno: null, newIno: ino, dir: true });
+    if (view.known)
+      this.#observer.log.name({ parent: view.ino, name: name.slice(0, -1), oldIno: null, newIno: ino, dir: true });
   }
 
   #visibleOf(group: readonly NodeRecord[]): NodeRecord | null {
@@ -195,7 +203,9 @@ export class Placement {
 
   /** The directory of a file's name, if it is visible or staged. */
   #livingDirectory(parent: number, name: string): NodeRecord | null {
-    return this.#nodes.byName(parent, `${name}/`).find((row) => row.died > this.#store.cur && row.died > row.born) ?? null;
+    return (
+      this.#nodes.byName(parent, `${name}/`).find((row) => row.died > this.#store.cur && row.died > row.born) ?? null
+    );
   }
 
   /** The number at which a directory appears, files of its name having gone before. */
@@ -233,10 +243,19 @@ export class Placement {
     if (this.#hasAttributes(visible, object)) return;
     this.#nodes.setAttributes(visible, object.mtimeMs, object.archived);
     this.#observer.log.changed += 1;
-    this.#observer.log.name({ parent: visible.parent, name: visible.name, oldIno: visible.ino, newIno: visible.ino, dir: false });
+    this.#observer.log.name({
+      parent: visible.parent,
+      name: visible.name,
+      oldIno: visible.ino,
+      newIno: visible.ino,
+      dir: false,
+    });
   }
 }
 
 function isSame(record: NodeRecord, object: ListedObject): boolean {
-  return isSameVersion({ size: record.size, mtimeMs: record.mtime, etag: record.etag }, { ...object, mtimeMs: Math.trunc(object.mtimeMs) });
+  return isSameVersion(
+    { size: record.size, mtimeMs: record.mtime, etag: record.etag },
+    { ...object, mtimeMs: Math.trunc(object.mtimeMs) },
+  );
 }

@@ -64,7 +64,8 @@ export class LeftoverPurge {
     for (const row of rows) {
       // Another purge may have taken it while this one was between two transactions.
       const record = this.#parts.nodes.byIno(row.ino);
-      if (record !== null && record.died <= this.#before && (yield* purgeRow(this.#parts, record, dropped))) this.#deletedInPass += 1;
+      if (record !== null && record.died <= this.#before && (yield* purgeRow(this.#parts, record, dropped)))
+        this.#deletedInPass += 1;
       this.#after = row;
       yield;
     }

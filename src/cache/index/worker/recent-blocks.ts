@@ -45,7 +45,8 @@ export class RecentBlocks {
       entries[count * 2 + 1] = batch.idx[position] ?? 0;
       count += 1;
     }
-    if (count > 0) this.#insert.run(this.#store.run, Math.trunc(at), Buffer.from(entries.buffer, 0, count * RECENT_ENTRY_BYTES));
+    if (count > 0)
+      this.#insert.run(this.#store.run, Math.trunc(at), Buffer.from(entries.buffer, 0, count * RECENT_ENTRY_BYTES));
     // Once a second is often enough, and more would cost as much as the rest of a small commit.
     if (at - this.#expiredAt >= 1000 || at < this.#expiredAt) {
       this.#expire.run(this.#store.run, at - KEPT_MS);

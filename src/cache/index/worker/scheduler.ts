@@ -24,6 +24,12 @@ export type Priority = 'interactive' | 'background';
 /** Bulk work: yields where it may be committed, returns its result. */
 export type Work<T> = Generator<void, T, undefined>;
 
+/** Work of one step. */
+// eslint-disable-next-line require-yield -- its only step is its last
+export function* once<T>(work: () => T): Work<T> {
+  return work();
+}
+
 interface Job {
   readonly durable: boolean;
   readonly start: () => Work<unknown>;
@@ -90,7 +96,8 @@ export class Scheduler {
 
   /** Ends a lane's work where it stands; what was committed stays. */
   cancel(lane: number): void {
-    for (const job of this.#lanes.get(lane)?.jobs.splice(0) ?? []) end(job, new DlfsError('interrupted', 'the work was given up'));
+    for (const job of this.#lanes.get(lane)?.jobs.splice(0) ?? [])
+      end(job, new DlfsError('interrupted', 'the work was given up'));
   }
 
   /** Ends all work where it stands, for good. */

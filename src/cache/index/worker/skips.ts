@@ -61,6 +61,7 @@ export class Skips {
 /** Counts keys of one reason; keeps the first as the sample, in a form that any text column and terminal takes. */
 export function countSkip(counts: SkipCounts, reason: SkipReason, key: string, times = 1): void {
   const known = counts.get(reason);
-  if (known === undefined) counts.set(reason, { count: times, sample: key.toWellFormed().replaceAll('\0', '\ufffd').slice(0, SAMPLE_CHARS) });
+  if (known === undefined)
+    counts.set(reason, { count: times, sample: key.toWellFormed().replaceAll('\0', '\ufffd').slice(0, SAMPLE_CHARS) });
   else known.count += times;
 }

@@ -205,7 +205,8 @@ export class Store implements Disposable {
   tallyOf(seq: number): Tally {
     if (seq <= this.cur) return this.visible;
     const staging = this.stagings.get(seq);
-    if (staging === undefined) throw new DlfsError('internal', `a row of the index belongs to an unknown listing (${seq})`);
+    if (staging === undefined)
+      throw new DlfsError('internal', `a row of the index belongs to an unknown listing (${seq})`);
     return staging.tally;
   }
 
@@ -245,7 +246,9 @@ export class Store implements Disposable {
     this.run = row.run;
     this.nodes = row.nodes;
     this.visible = Tally.from(row);
-    this.skipped = new Map(Object.entries(JSON.parse(row.skipped) as Record<SkipReason, SkipCount>) as [SkipReason, SkipCount][]);
+    this.skipped = new Map(
+      Object.entries(JSON.parse(row.skipped) as Record<SkipReason, SkipCount>) as [SkipReason, SkipCount][],
+    );
     this.cachedBytes = row.cached_bytes;
     this.cachedFiles = row.cached_files;
     this.cachedBlocks = row.cached_blocks;

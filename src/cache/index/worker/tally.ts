@@ -27,7 +27,8 @@ export class Tally {
     this.files += other.files;
     this.dirs += other.dirs;
     this.bytes += other.bytes;
-    for (const [bucket, count] of other.histogram.entries()) this.histogram[bucket] = (this.histogram[bucket] ?? 0) + count;
+    for (const [bucket, count] of other.histogram.entries())
+      this.histogram[bucket] = (this.histogram[bucket] ?? 0) + count;
   }
 
   /** The histogram as a BLOB: 8 bytes a bucket, the machine's own order (an index never leaves its machine). */

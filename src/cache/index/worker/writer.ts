@@ -20,7 +20,7 @@ import { Nodes } from './nodes.ts';
 import { PACE, type Pace } from './pace.ts';
 import { LeftoverPurge, purge, type PurgeParts } from './purge.ts';
 import { RecentBlocks } from './recent-blocks.ts';
-import { Scheduler, type Priority, type SchedulerOptions, type Work } from './scheduler.ts';
+import { once, Scheduler, type Priority, type SchedulerOptions, type Work } from './scheduler.ts';
 import { Skips } from './skips.ts';
 import { undo } from './staging.ts';
 import type { Store } from './store.ts';
@@ -36,7 +36,9 @@ type Occupant =
   | { readonly kind: 'full'; readonly listing: FullListing }
   | { readonly kind: 'shard'; readonly shard: Shard; readonly full: number };
 
-type Handlers = { [Name in CallName]: (args: Calls[Name]['args']) => Promise<Calls[Name]['result']> | Calls[Name]['result'] };
+type Handlers = {
+  [Name in CallName]: (args: Calls[Name]['args']) => Promise<Calls[Name]['result']> | Calls[Name]['result'];
+};
 
 /** What the writer is made of. */
 export interface WriterOptions extends Pick<SchedulerOptions, 'defer' | 'sliceMs'> {
@@ -79,7 +81,9 @@ export class Writer {
    */
   async handle<Name extends CallName>(call: Name, args: Calls[Name]['args']): Promise<Calls[Name]['result']> {
     // The compiler cannot see that the handler of a name takes the arguments of that name.
-    const handler = this.#handlers[call] as (args: Calls[Name]['args']) => Promise<Calls[Name]['result']> | Calls[Name]['result'];
+    const handler = this.#handlers[call] as (
+      args: Calls[Name]['args'],
+    ) => Promise<Calls[Name]['result']> | Calls[Name]['result'];
     return await handler(args);
   }
 
@@ -96,7 +100,7 @@ export class Writer {
   readonly #handlers: Handlers = {
     beginDirectory: ({ lane, dir }) => this.#beginDirectory(lane, dir),
     addPage: ({ lane, page }) => this.#listing(lane, 'interactive', () => this.#directory(lane).page(page)),
-    finishDirectory: ({ lane }) => this.#listing(lane, 'interactive', () => this.#finishDirectory(lane)),
+    finishDirectory: ({ lane }) => this.#listing(lane, 'interactive', () => once(() => this.#finishDirectory(lane))),
     abortDirectory: ({ lane }) => {
       this.#free(lane);
       return null;
@@ -105,12 +109,12 @@ export class Writer {
     beginFull: async ({ lane, limit }) => {
       if (this.#full !== null) throw new DlfsError('internal', 'the whole source is being listed already');
       await this.undoLeftovers();
-      return await this.#listing(lane, 'background', () => this.#beginFull(lane, limit));
+      return await this.#listing(lane, 'background', () => once(() => this.#beginFull(lane, limit)));
     },
     beginShard: ({ lane, full, kind, key }) => this.#beginShard(lane, full, kind, key),
     addShardPage: ({ lane, page }) => this.#listing(lane, 'background', () => this.#addShardPage(lane, page)),
     finishFull: async ({ lane }) => {
-      const outcome = await this.#listing(lane, 'background', () => this.#finishFull(lane));
+      const outcome = await this.#listing(lane, 'background', () => once(() => this.#fullOf(lane).finish()));
       this.#endFull(lane, outcome.more);
       if (outcome.stopped !== null) await this.undoLeftovers();
       return outcome;
@@ -161,13 +165,13 @@ export class Writer {
     return { prefix: listing.prefix, first: listing.first };
   }
 
-  *#finishDirectory(lane: number): Work<OutcomeResult> {
+  #finishDirectory(lane: number): OutcomeResult {
     const outcome = this.#directory(lane).finish();
     if (!outcome.more) this.#lanes.delete(lane);
     return outcome;
   }
 
-  *#beginFull(lane: number, limit: number): Work<null> {
+  #beginFull(lane: number, limit: number): null {
     const listing = new FullListing(this.#parts, limit);
     for (const [at, other] of this.#lanes) {
       if (other.kind === 'directory') listing.noteOther(other.listing.ino);
@@ -187,10 +191,6 @@ export class Writer {
     const result = yield* this.#shard(lane).page(page);
     if (page.last) this.#lanes.delete(lane);
     return result;
-  }
-
-  *#finishFull(lane: number): Work<OutcomeResult> {
-    return this.#fullOf(lane).finish();
   }
 
   *#dropObjects(inos: readonly number[]): Work<null> {
@@ -242,7 +242,8 @@ export class Writer {
 
   /** Frees the listing's lanes: pages that are still being applied end where they are. */
   #endFull(lane: number, keepForChanges: boolean): void {
-    for (const [other, occupant] of this.#lanes) if (occupant.kind === 'shard' && occupant.full === lane) this.#free(other);
+    for (const [other, occupant] of this.#lanes)
+      if (occupant.kind === 'shard' && occupant.full === lane) this.#free(other);
     if (!keepForChanges) this.#free(lane);
     this.#full = null;
   }
