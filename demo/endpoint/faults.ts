@@ -13,6 +13,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import type { RequestKind } from './request.ts';
 import { errorDefaults } from './s3-error.ts';
 
@@ -313,7 +314,8 @@ export function endlessHeaders(): RawFault {
     type: 'raw',
     respond: async (socket, _request, signal) => {
       await writeRaw(socket, 'HTTP/1.1 200 OK\r\n');
-      for (let n = 0; !signal.aborted; n++) await writeRaw(socket, `x-endless-${String(n)}: ${'y'.repeat(1000)}\r\n`);
+      // A write to a broken connection calls back at once: without a turn of the loop nobody would ever learn that it broke.
+      for (let n = 0; !signal.aborted && socket.writable; n++, await setImmediate()) await writeRaw(socket, `x-endless-${String(n)}: ${'y'.repeat(1000)}\r\n`);
     },
   };
 }

@@ -63,7 +63,11 @@ void RunSink::advance(size_t n) {
   ++delivered_;
 }
 
-void RunSink::finish(http::FetchResult&& result) {
+RunSink::~RunSink() {
+  if (!finished_) give_up();
+}
+
+void RunSink::give_up() {
   if (delivered_ < spec_.count) {
     std::lock_guard lock(file_->mu);
     for (uint32_t b = block(); b < spec_.first + spec_.count; ++b) {
@@ -78,6 +82,11 @@ void RunSink::finish(http::FetchResult&& result) {
     }
   }
   buffer_.reset();
+}
+
+void RunSink::finish(http::FetchResult&& result) {
+  finished_ = true;
+  give_up();
   // Texts separated by NUL, the body last: it may hold NULs of its own.
   std::string texts = changed_ ? "the origin answered with another etag" : result.text;
   texts += '\0';

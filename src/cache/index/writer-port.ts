@@ -32,7 +32,13 @@ export class WriterPort {
     worker.on('error', (error) =>
       this.#end(new DlfsError('internal', 'the index worker has failed', { cause: error })),
     );
-    worker.on('exit', () => this.#end(new DlfsError('internal', 'the index worker has ended')));
+    worker.on('exit', () =>
+      this.#end(
+        this.#closed
+          ? new DlfsError('interrupted', 'the cache index is closed')
+          : new DlfsError('internal', 'the index worker has ended'),
+      ),
+    );
   }
 
   /**

@@ -15,6 +15,8 @@ import type { MountSystem } from './system.ts';
 export interface ModelOptions {
   readonly runs: number;
   readonly commandsPerRun: number;
+  /** No run is started behind this time, in milliseconds; nor is a failing one shortened further. */
+  readonly limitMs?: number;
   /** Repeats a run that failed before. */
   readonly seed?: number;
 }
@@ -26,7 +28,7 @@ export interface ModelOptions {
  */
 export async function runModel(system: MountSystem, tree: Tree, options: ModelOptions): Promise<void> {
   const files = Session.filesOf(tree);
-  const { runs, commandsPerRun, seed } = options;
+  const { runs, commandsPerRun, limitMs = 120_000, seed } = options;
   await fc.assert(
     fc.asyncProperty(commands(system.actions, commandsPerRun), async (sequence) => {
       const session = new Session(system, files);
@@ -39,8 +41,8 @@ export async function runModel(system: MountSystem, tree: Tree, options: ModelOp
     {
       numRuns: runs,
       ...(seed === undefined ? {} : { seed }),
-      // Shrinking runs over a mount that has moved on: a few tries tell most, hundreds would take minutes.
-      interruptAfterTimeLimit: 120_000,
+      // Shortening goes over a mount that has moved on: a few tries tell most, hundreds would take minutes.
+      interruptAfterTimeLimit: limitMs,
       markInterruptAsFailure: false,
     },
   );

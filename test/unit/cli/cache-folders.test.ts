@@ -39,7 +39,7 @@ async function left(root: string, of: SourceIdentity, usedMs = 0): Promise<strin
 function recording(wall = 0): Context & { readonly lines: string[] } {
   const lines: string[] = [];
   const output = { line: (text: string) => void lines.push(text), terminal: false };
-  return { lines, output, clock: new ManualClock({ wall }) } as unknown as Context & { readonly lines: string[] };
+  return { lines, output, clock: new ManualClock(wall) } as unknown as Context & { readonly lines: string[] };
 }
 
 describe('the caches of a disk', () => {

@@ -135,7 +135,8 @@ export class Blocks {
   setState(ino: number, state: ObjectState): void {
     const object = this.#getObject.get(ino);
     if (object === undefined && state === 0) return;
-    if (state !== 0 && (object === undefined || object.blocks !== blockCount(object.size, this.#store.blockSize))) {
+    const isWhole = object !== undefined && object.blocks === blockCount(object.size, this.#store.blockSize);
+    if (state !== 0 && !isWhole) {
       throw new DlfsError('internal', `object ${ino} is not whole and cannot be marked so`);
     }
     this.#setState.run(state, ino);
@@ -183,14 +184,15 @@ export class Blocks {
    * @returns false where it was not known
    */
   *dropObject(ino: number): Work<boolean> {
-    let object = this.#getObject.get(ino);
-    if (object === undefined) return false;
-    const total = blockCount(object.size, this.#store.blockSize);
-    for (let first = 0; object !== undefined && object.blocks > STEP_BLOCKS && first < total; first += STEP_BLOCKS) {
-      this.drop(ino, first, STEP_BLOCKS);
+    const known = this.#getObject.get(ino);
+    if (known === undefined) return false;
+    const total = blockCount(known.size, this.#store.blockSize);
+    let left = known.blocks;
+    for (let first = 0; left > STEP_BLOCKS && first < total; first += STEP_BLOCKS) {
+      left = this.drop(ino, first, STEP_BLOCKS).blocks;
       yield;
-      object = this.#getObject.get(ino);
     }
+    const object = this.#getObject.get(ino);
     if (object === undefined) return true;
     this.#deleteBlocks.run(ino, 0, Number.MAX_SAFE_INTEGER);
     if (object.size > PAGE_BLOCKS * this.#store.blockSize) this.#deletePages.run(ino);

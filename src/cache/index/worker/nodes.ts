@@ -61,15 +61,18 @@ export class Nodes {
   constructor(store: Store) {
     this.#store = store;
     const { database } = store;
-    const select = <T extends unknown[]>(where: string) =>
-      database.prepare<T, NodeRecord>(`SELECT ${COLUMNS} FROM node WHERE ${where}`);
-    this.#byIno = select<[number]>('ino = ?');
-    this.#byName = select<[number, string]>('parent = ? AND name = ?');
-    this.#rangeTo = select<[number, string, string, number]>(
-      'parent = ? AND name > ? AND name <= ? ORDER BY name LIMIT ?',
+    const select = `SELECT ${COLUMNS} FROM node WHERE`;
+    this.#byIno = database.prepare<[number], NodeRecord>(`${select} ino = ?`);
+    this.#byName = database.prepare<[number, string], NodeRecord>(`${select} parent = ? AND name = ?`);
+    this.#rangeTo = database.prepare<[number, string, string, number], NodeRecord>(
+      `${select} parent = ? AND name > ? AND name <= ? ORDER BY name LIMIT ?`,
     );
-    this.#rangeAll = select<[number, string, number]>('parent = ? AND name > ? ORDER BY name LIMIT ?');
-    this.#live = select<[number, number, number, number]>('parent = ? AND ino > ? AND died > ? ORDER BY ino LIMIT ?');
+    this.#rangeAll = database.prepare<[number, string, number], NodeRecord>(
+      `${select} parent = ? AND name > ? ORDER BY name LIMIT ?`,
+    );
+    this.#live = database.prepare<[number, number, number, number], NodeRecord>(
+      `${select} parent = ? AND ino > ? AND died > ? ORDER BY ino LIMIT ?`,
+    );
     this.#insert = database.prepare(`INSERT INTO node(${COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#setSpan = database.prepare('UPDATE node SET born = ?, died = ? WHERE ino = ?');
     this.#setAttributes = database.prepare('UPDATE node SET mtime = ?, flags = ? WHERE ino = ?');
