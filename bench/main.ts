@@ -118,8 +118,14 @@ async function main(): Promise<void> {
   mkdirSync(OUT, { recursive: true });
   const interrupt = new AbortController();
   const interrupted = (): boolean => interrupt.signal.aborted;
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => interrupt.abort(new Error(`ended by ${name}`)));
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      // The second time: at once; what listens to 'exit' still ends servers and puts knobs back.
+      if (interrupted()) process.exit(130);
+      process.stderr.write(`${name}: cleaning up ...\n`);
+      interrupt.abort(new Error(`ended by ${name}`));
+    });
+  }
   const say = (line: string): void => {
     process.stderr.write(`${line}\n`);
   };

@@ -53,11 +53,3 @@ export async function freshStats(cache: string): Promise<DaemonStats> {
   await until(isFresh, FRESH_LIMIT_MS, `new statistics below ${cache}`);
   return await readStats(cache);
 }
-
-/** What the origin sent to a daemon between two readings. */
-export function fetchedSince(
-  before: DaemonStats,
-  after: DaemonStats,
-): { readonly bytes: number; readonly gets: number } {
-  return { bytes: after.engine.fetchBytes - before.engine.fetchBytes, gets: after.fetch.gets - before.fetch.gets };
-}

@@ -35,6 +35,8 @@ export class Lab implements AsyncDisposable {
   readonly competitors: Readonly<Record<Competitor['name'], Competitor>>;
   /** Says what happens, for the terminal. */
   readonly say: (line: string) => void;
+  /** Aborted when the run is to end. */
+  readonly signal: AbortSignal;
   readonly #stack: AsyncDisposableStack;
 
   // Mutable state: names of mount points; caches that hold their whole data set, by bucket.
@@ -42,7 +44,7 @@ export class Lab implements AsyncDisposable {
   readonly #full = new Map<string, string>();
 
   private constructor(
-    parts: Pick<Lab, 'programs' | 'reader' | 'gateway' | 'say'>,
+    parts: Pick<Lab, 'programs' | 'reader' | 'gateway' | 'say' | 'signal'>,
     backstop: Backstop,
     stack: AsyncDisposableStack,
   ) {
@@ -50,6 +52,7 @@ export class Lab implements AsyncDisposable {
     this.reader = parts.reader;
     this.gateway = parts.gateway;
     this.say = parts.say;
+    this.signal = parts.signal;
     this.#stack = stack;
     const next = (): string => join(WORK, `mnt${this.#mounts++}`);
     this.competitors = {
@@ -75,7 +78,7 @@ export class Lab implements AsyncDisposable {
     const programs = new Programs(backstop, signal);
     const reader = await Reader.build(programs);
     const gateway = stack.use(await startGateway());
-    return new Lab({ programs, reader, gateway, say }, backstop, stack.move());
+    return new Lab({ programs, reader, gateway, say, signal }, backstop, stack.move());
   }
 
   /** The plain origin on this machine. */

@@ -6,7 +6,7 @@
  * page's.
  *
  * Invariants:
- * 1. Every bar is a median that is in the results; a panel without dlfs in it is not drawn.
+ * 1. Every bar is a median that is in the results; the picture is drawn whole or not at all.
  */
 import type { ScenarioResult } from './results.ts';
 import type { Row } from './row.ts';
@@ -82,7 +82,7 @@ const STYLE = `
     rect.ext4 { fill: #8b949e }
   }`;
 
-/** The picture; null where no panel can be drawn. */
+/** The picture; null where dlfs was not measured for all panels. */
 export function renderFigures(results: readonly ScenarioResult[]): string | null {
   const rows = new Map(results.flatMap((result) => result.rows).map((row) => [row.id, row]));
   const drawn = PANELS.flatMap((panel) => {
@@ -90,7 +90,7 @@ export function renderFigures(results: readonly ScenarioResult[]): string | null
     return row?.lanes['dlfs'] === undefined ? [] : [{ panel, row }];
   });
   const [first] = results;
-  if (drawn.length === 0 || first === undefined) return null;
+  if (drawn.length < PANELS.length || first === undefined) return null;
   const height = panelHeight(Math.max(...PANELS.map(({ lanes }) => lanes.length)));
   const lines = Math.ceil(drawn.length / COLUMNS);
   const total = lines * height + SIZE.foot;

@@ -17,7 +17,7 @@ const DESCRIBED: readonly ColdScenario[] = [
     open: 'auto',
     rounds: 5,
     lanes: ['dlfs', ...MOUNTS],
-    job: { kind: 'files', processes: 16, order: 'shuffled', folders: { dlfs: 100, rclone: 30, s3fs: 30 } },
+    job: { kind: 'files', processes: 16, order: 'shuffled', folders: { dlfs: 100, rclone: 20, s3fs: 20 } },
     rows: [
       {
         ...{
@@ -30,14 +30,19 @@ const DESCRIBED: readonly ColdScenario[] = [
         target: { relation: '>=', value: 3 },
       },
       {
-        ...{ id: 'cold-small-cpu', figure: 'cold 10,000 x 110 KB, 16 processes: CPU of the daemon', metric: 'CPU ms/file', unit: 'CPU ms/file' },
+        ...{
+          id: 'cold-small-cpu',
+          figure: 'cold 10,000 x 110 KB, 16 processes: CPU of the daemon',
+          metric: 'CPU ms/file',
+          unit: 'CPU ms/file',
+        },
         ...{ better: 'lower', against: [] },
         target: { relation: '<=', value: 0.8 },
       },
       memoryRow('cold-small-peak', 'peak RSS, cold 10,000 x 110 KB by 16 readers'),
       loopRow('cold-small-loop', 'event-loop delay p99, cold 10,000 x 110 KB by 16 readers'),
     ],
-    notes: ['the peers read 3,000 of the files (30 folders of 100): their rate does not depend on the number'],
+    notes: ['the peers read 2,000 of the files (20 folders of 100): their rate does not depend on the number'],
   },
   {
     name: 'cold-walk',
@@ -47,7 +52,7 @@ const DESCRIBED: readonly ColdScenario[] = [
     open: 'auto',
     rounds: 5,
     lanes: ['dlfs', ...MOUNTS],
-    job: { kind: 'files', processes: 1, order: 'listed', folders: { dlfs: 50, rclone: 5, s3fs: 5 } },
+    job: { kind: 'files', processes: 1, order: 'listed', folders: { dlfs: 40, rclone: 4, s3fs: 4 } },
     rows: [
       {
         ...{
@@ -60,7 +65,7 @@ const DESCRIBED: readonly ColdScenario[] = [
         target: { relation: '>=', value: 10 },
       },
     ],
-    notes: ['dlfs reads 5,000 files (50 folders of 100), the peers 500: their rate does not depend on the number'],
+    notes: ['dlfs reads 4,000 files (40 folders of 100), the peers 400: their rate does not depend on the number'],
   },
 ];
 

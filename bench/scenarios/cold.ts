@@ -128,7 +128,7 @@ async function coldMount(
       metrics: {
         ...metrics,
         ...(used === undefined ? {} : { 'CPU s/GB': used.cpu / (bytes / 1e9), 'peak MiB': used.peak / MIB }),
-        ...(used === undefined || files === 0 ? {} : { 'CPU ms/file': (used.cpu * 1000) / files }),
+        ...(used === undefined || files <= 1 ? {} : { 'CPU ms/file': (used.cpu * 1000) / files }),
         ...(loop === null ? {} : { 'loop p99 ms': loop.p99, 'loop max ms': loop.max }),
       },
     };
@@ -163,8 +163,9 @@ async function perform(
         seed: job.order === 'listed' ? 0 : SEED,
         limitMs: LIMIT_MS,
       });
-      const rates = { 'files/s': read.files / read.seconds, 'MB/s': read.bytes / 1e6 / read.seconds };
-      return { metrics: rates, bytes: read.bytes, files: read.files };
+      const megabytes = { 'MB/s': read.bytes / 1e6 / read.seconds };
+      const metrics = read.files > 1 ? { 'files/s': read.files / read.seconds, ...megabytes } : megabytes;
+      return { metrics, bytes: read.bytes, files: read.files };
     }
     case 'parts': {
       const part = `${dataset.fileBytes / job.readers / MIB}m`;

@@ -185,7 +185,10 @@ const MILLION_LISTING: Scenario = {
       try {
         await using mounted = await lab.competitors.dlfs.mount({ endpoint: lab.endpoint, dataset: MILLION, cache });
         openMode = mounted.openMode;
-        const isComplete = async (): Promise<boolean> => (await readStats(cache)).snapshot.complete;
+        const isComplete = async (): Promise<boolean> => {
+          lab.signal.throwIfAborted();
+          return (await readStats(cache)).snapshot.complete;
+        };
         await until(isComplete, MILLION_LIMIT_MS, 'the complete listing');
         const listing = (await freshStats(cache)).listing.lastDurationMs / 1000;
         const find = await findAll(lab, mounted.dir);

@@ -4,7 +4,7 @@
  */
 import type { Lab } from '../lab/lab.ts';
 import { bytesOf, filesOf, foldersOf, SMALL } from '../lab/datasets.ts';
-import { fetchedSince, freshStats, type DaemonStats } from '../lab/daemon-stats.ts';
+import { freshStats, type DaemonStats } from '../lab/daemon-stats.ts';
 import { settledCpu } from '../lab/meters.ts';
 import { originBehindLink, type LinkedOrigin } from '../lab/origin.ts';
 import type { Metrics, RowSpec } from '../measure/row.ts';
@@ -16,9 +16,18 @@ const PROCESSES = 4;
 const SEED = 13;
 const LIMIT_MS = 300_000;
 
-const row = (id: string, figure: string, value: number | null): RowSpec => ({
-  ...{ id, figure, metric: id, unit: 'x dataset', better: 'lower', against: [], take: 'worst' },
-  target: value === null ? null : { relation: '<=', value },
+/** What is counted of a pass; the first is a share of the data set. */
+const PASSES = {
+  cold: 'one cold pass by four processes',
+  second: 'the second pass',
+  restart: 'the first pass after a restart',
+} as const;
+type Pass = keyof typeof PASSES;
+
+const row = (pass: Pass, what: string, figure: string, unit: string, bound: number | null): RowSpec => ({
+  ...{ id: `origin-${what}-${pass}`, figure: `${figure}: ${PASSES[pass]}`, metric: `${what} ${pass}`, unit },
+  ...{ better: 'lower', against: [], take: 'worst' },
+  target: bound === null ? null : { relation: '<=', value: bound },
 });
 
 /** See the file's header. */
@@ -29,12 +38,18 @@ export const ORIGIN_BYTES: Scenario = {
   lanes: ['dlfs'],
   steps: ['passes'],
   rows: [
-    row('origin-bytes-cold', 'GET bytes: one cold pass by four processes', 1.01),
-    row('origin-bytes-second', 'GET bytes: the second pass', 0),
-    row('origin-bytes-restart', 'GET bytes: the first pass after a restart', 0),
-    row('origin-wire-cold', 'on the wire, all headers and requests: the cold pass', null),
-    row('origin-wire-second', 'on the wire: the second pass', null),
-    row('origin-wire-restart', 'on the wire: mount, names and first pass after a restart', null),
+    row('cold', 'bytes', 'bytes of GETs', 'x dataset', 1.01),
+    row('second', 'bytes', 'bytes of GETs', 'x dataset', 0),
+    row('restart', 'bytes', 'bytes of GETs', 'x dataset', 0),
+    row('cold', 'gets', 'GETs that the origin answered', 'GETs', null),
+    row('second', 'gets', 'GETs that the origin answered', 'GETs', 0),
+    row('restart', 'gets', 'GETs that the origin answered', 'GETs', 0),
+    row('cold', 'names', 'LIST and HEAD beside', 'requests', null),
+    row('second', 'names', 'LIST and HEAD beside', 'requests', null),
+    row('restart', 'names', 'LIST and HEAD beside', 'requests', null),
+    row('cold', 'wire', 'on the wire, all headers', 'x dataset', null),
+    row('second', 'wire', 'on the wire, all headers', 'x dataset', null),
+    row('restart', 'wire', 'on the wire, all headers', 'x dataset', null),
   ],
   notes: [
     'each of the four processes reads all files; the page cache is dropped before the second pass; worst of the rounds',
@@ -62,32 +77,50 @@ async function threePasses(lab: Lab, origin: LinkedOrigin, cache: string): Promi
   await lab.warmOrigin(SMALL);
   const request = { endpoint: origin.endpoint, dataset: SMALL, cache };
   const metrics: Record<string, number> = {};
-  const share = (bytes: number): number => bytes / bytesOf(SMALL);
   let openMode: string | null;
   {
     await using mounted = await lab.competitors.dlfs.mount(request);
     openMode = mounted.openMode;
     await lab.listNames(mounted.dir, foldersOf(SMALL));
-    for (const pass of ['cold', 'second']) {
+    for (const pass of ['cold', 'second'] as const) {
       if (mounted.pid !== null) await settledCpu(mounted.pid);
-      const [before, sentBefore] = [await freshStats(cache), await origin.bytesSent()];
+      const before = await count(origin, await freshStats(cache));
       await lab.dropPages();
       await readByAll(lab, mounted.dir);
       if (mounted.pid !== null) await settledCpu(mounted.pid);
-      metrics[`origin-bytes-${pass}`] = share(fetchedSince(before, await freshStats(cache)).bytes);
-      metrics[`origin-wire-${pass}`] = share((await origin.bytesSent()) - sentBefore);
+      note(metrics, pass, before, await count(origin, await freshStats(cache)));
     }
   }
-  const sentBefore = await origin.bytesSent();
+  // A new process counts from zero; what the origin counts goes on.
+  const before = await count(origin, null);
   await lab.dropPages();
   await using again = await lab.competitors.dlfs.mount(request);
   await lab.listNames(again.dir, foldersOf(SMALL));
   await readByAll(lab, again.dir);
-  const after: DaemonStats = await freshStats(cache);
-  // A new process counts from zero.
-  metrics['origin-bytes-restart'] = share(after.engine.fetchBytes);
-  metrics['origin-wire-restart'] = share((await origin.bytesSent()) - sentBefore);
+  note(metrics, 'restart', before, await count(origin, await freshStats(cache)));
   return [metrics, openMode];
+}
+
+/** What has come from the origin. */
+interface Counted {
+  /** Bodies, by the daemon. */
+  readonly bytes: number;
+  /** Everything, by the link. */
+  readonly wire: number;
+  /** Requests, by the origin's log. */
+  readonly gets: number;
+  readonly names: number;
+}
+
+async function count(origin: LinkedOrigin, stats: DaemonStats | null): Promise<Counted> {
+  return { bytes: stats?.engine.fetchBytes ?? 0, wire: await origin.bytesSent(), ...(await origin.answered()) };
+}
+
+function note(metrics: Record<string, number>, pass: Pass, before: Counted, after: Counted): void {
+  for (const what of ['bytes', 'wire', 'gets', 'names'] as const) {
+    const unit = what === 'bytes' || what === 'wire' ? bytesOf(SMALL) : 1;
+    metrics[`${what} ${pass}`] = (after[what] - before[what]) / unit;
+  }
 }
 
 async function readByAll(lab: Lab, dir: string): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, symlink } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { logName } from '../../src/daemon/log-file/log-path.ts';
 import { execute } from '../posix/execute.ts';
@@ -89,13 +89,13 @@ describe('dlfs mount in the background', () => {
   test('is ended by its starter’s end, and leaves nothing', async () => {
     await using world = await CliWorld.create();
     const dir = await world.dir('mnt');
-    world.faults.add({ kind: 'list' }, { type: 'stall' });
+    const stalled = world.faults.inject({ kind: 'list' }, { type: 'stall', after: 'nothing' });
     const starter = spawn(DLFS, ['mount', 's3://bucket', dir, ...world.args], {
       env: world.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const exited = once(starter, 'exit');
-    await until(() => world.faults.hits > 0, 30_000, 'the origin is asked');
+    await stalled.hit();
     starter.kill('SIGTERM');
     assert.deepEqual(await exited, [130, null]);
     assert.deepEqual(await mountsAt(dir), []);

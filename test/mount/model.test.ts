@@ -19,7 +19,7 @@ import { until } from '../support/process.ts';
 const SEEN_MS = 120_000;
 
 /** How long one mode is tried, on whatever machine. */
-const LIMIT_MS = 75_000;
+const LIMIT_MS = 45_000;
 
 const SEED = process.env['DLFS_SEED'] === undefined ? {} : { seed: Number(process.env['DLFS_SEED']) };
 

@@ -41,7 +41,7 @@ export interface MountSpec {
 /** A machine under load still starts a daemon in this time. */
 const READY_MS = 60_000;
 /** A clean end waits for writes to the cache's disk. */
-const STOP_MS = 20_000;
+const STOP_MS = 60_000;
 /** Behind SIGKILL or an abort, only the kernel has something to do. */
 const KILL_MS = 10_000;
 /** How long the output of a process that has ended may take to arrive. */

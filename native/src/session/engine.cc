@@ -141,7 +141,7 @@ void Engine::serve_loop() {
     const int n = ::epoll_wait(epoll_.get(), &event, 1, -1);
     if (n <= 0 || event.data.u32 == 0) continue;
     const auto one = session(event.data.u32);
-    if (one && !one->serve(scratch)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, one->fd(), nullptr);
+    if (one && !one->serve(scratch, spin_)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, one->fd(), nullptr);
   }
 }
 

@@ -67,6 +67,7 @@ class Engine {
 
   EventQueue events_;
   Stats stats_;
+  Spin spin_;
   Budget budget_;
   UniqueFd epoll_, stop_;
   std::mutex mu_;

@@ -50,18 +50,35 @@ Session::Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> 
 
 Session::~Session() = default;
 
-bool Session::serve(const Scratch& scratch) {
+bool Session::serve(const Scratch& scratch, Spin& spin) {
+  bool spinning = false;
+  auto until = Spin::Clock::time_point::max();
   while (!ended_.load(std::memory_order_relaxed)) {
     const ssize_t n = ::read(fuse_.get(), scratch.request.data(), scratch.request.size());
     if (n < 0) {
-      if (errno == EAGAIN) return true;
+      if (errno == EAGAIN) {
+        if (!spinning) {
+          if (!spin.begin()) return true;
+          spinning = true;
+          until = Spin::Clock::now() + Spin::kLength;
+        } else if (Spin::Clock::now() >= until) {
+          spin.end(false);
+          return true;
+        }
+        continue;
+      }
       if (errno == EINTR || errno == ENOENT) continue;  // ENOENT: the request was withdrawn before we read it
       const int error = errno;
+      if (spinning) spin.end(false);
       if (!ended_.exchange(true)) {
         events_.push(EventType::kSessionEnd, options_.id, 0, error == ENODEV ? 0 : error);
         slots_.take_all();
       }
       return false;
+    }
+    if (spinning) {
+      spin.end(true);
+      spinning = false;
     }
     wire::InHeader in;
     const auto bytes = scratch.request.first(static_cast<size_t>(n));
@@ -72,6 +89,7 @@ bool Session::serve(const Scratch& scratch) {
     const auto body = bytes.subspan(sizeof in);
     handle(in, body.first(body.size() - std::min(ext, body.size())), scratch);
   }
+  if (spinning) spin.end(false);
   return false;
 }
 

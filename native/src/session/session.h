@@ -10,6 +10,9 @@
 // the kernel send it again: a kill that comes afterwards is seen. O_DIRECT reads are sent in the background and waited for
 // without signals, so no INTERRUPT ever comes for them: what has waited for a while is looked at by the ticker too.
 //
+// A reader that works through small files sends its next request some tens of microseconds after an answer. A thread that
+// has just answered therefore looks for it for a moment before it sleeps (spin.h): a wake-up costs more than that.
+//
 // Invariants:
 //  1. Every request that takes a reply gets exactly one.
 //  2. A failure is an errno, never fewer bytes than asked for (short data is end of file to the kernel).
@@ -32,6 +35,7 @@
 #include "../block/volume.h"
 #include "../wire/encode.h"
 #include "lookup_counts.h"
+#include "spin.h"
 #include "slots.h"
 
 namespace dlfs {
@@ -59,7 +63,7 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
 
   int fd() const { return fuse_.get(); }
   // Handles requests until there is none. False when the connection has ended.
-  bool serve(const Scratch& scratch);
+  bool serve(const Scratch& scratch, Spin& spin);
   // Every ~100 ms: due interrupts and timeouts.
   void tick(std::chrono::steady_clock::time_point now);
 

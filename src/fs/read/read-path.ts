@@ -23,6 +23,8 @@ import { SequentialReadahead } from '../readahead/sequential.ts';
 export interface ReadIndex {
   node(ino: number): NodeRow | null;
   siblingsAfter(parent: number, name: string, limit: number): NodeRow[];
+  children(parent: number, afterIno: number, limit: number): NodeRow[];
+  isListed(dir: number): boolean;
 }
 
 /** What the path is made of. */
@@ -41,6 +43,9 @@ export interface ReadPathOptions {
 /** Readers of large objects whose place is remembered. */
 const MAX_POSITIONS = 256;
 
+/** Entries looked at for the next directory: files between two directories are few, or the guess is not worth it. */
+const NEXT_SIBLINGS = 32;
+
 /** See the file's header. */
 export class ReadPath {
   readonly #o: ReadPathOptions;
@@ -55,7 +60,8 @@ export class ReadPath {
     this.#directory = new DirectoryReadahead(
       {
         after: (dir, name, limit) => options.index.siblingsAfter(dir, name, limit),
-        resident: (ino) => options.store.isWhole(ino),
+        resident: (ino) => options.store.isWhole(ino) || options.scheduler.busy(ino),
+        nextDirectory: (dir) => this.#nextDirectory(dir),
       },
       { budget: options.aheadBudget },
     );
@@ -105,6 +111,15 @@ export class ReadPath {
     const prefetch = this.#directory.on({ pid, dir: node.parent, file, now });
     for (const cancelled of prefetch.cancel) this.#o.scheduler.cancelAhead(cancelled);
     for (const next of prefetch.prefetch) this.#prefetch(next.ino, next.bytes);
+  }
+
+  /** The directory that a walk through the tree enters after this one: its next sibling, if that is listed. */
+  #nextDirectory(dir: number): number | null {
+    const { index } = this.#o;
+    const node = index.node(dir);
+    if (node === null || node.parent === 0) return null;
+    const next = index.children(node.parent, dir, NEXT_SIBLINGS).find((row) => row.dir);
+    return next !== undefined && index.isListed(next.ino) ? next.ino : null;
   }
 
   #prefetch(ino: number, bytes: number): void {
