@@ -10,11 +10,13 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execute } from '../../test/posix/execute.ts';
 import { dropCaches } from '../../test/support/files.ts';
+import { until } from '../../test/support/process.ts';
 import { parseMountinfo } from '../../test/support/mount-table.ts';
 import type { VersityGw } from '../../test/support/s3/versitygw.ts';
 import { Backstop } from './backstop.ts';
 import type { Competitor, Endpoint, Mounted, OpenMode } from './competitor.ts';
 import { filesOf, bytesOf, folderOf, provide, type Dataset } from './datasets.ts';
+import { freshStats } from './daemon-stats.ts';
 import { dlfs } from './dlfs.ts';
 import { LOCAL_DISK } from './local-disk.ts';
 import { endpointOf, startGateway } from './origin.ts';
@@ -26,6 +28,8 @@ import { Reader } from './reader.ts';
 
 /** Filling a cache reads all of a data set once. */
 const FILL_LIMIT_MS = 600_000;
+/** Verifying 2 GiB takes a few seconds. */
+const PASSTHROUGH_LIMIT_MS = 60_000;
 
 /** See the file's header. */
 export class Lab implements AsyncDisposable {
@@ -102,8 +106,11 @@ export class Lab implements AsyncDisposable {
     await execute('sync', ['-f', OUT]);
   }
 
-  /** Mounts dlfs over a cache that holds all of a data set; the cache is filled the first time. */
-  async warm(dataset: Dataset, open: OpenMode): Promise<{ readonly mounted: Mounted; readonly cache: string }> {
+  /**
+   * Mounts dlfs over a cache that holds all of a data set; the cache is filled the first time. With passthrough it settles
+   * when files are opened so: a file is verified once before.
+   */
+  async warm(dataset: Dataset, open: OpenMode): Promise<Mounted> {
     const { dlfs: ours } = this.competitors;
     const request = { endpoint: this.endpoint, dataset, open };
     let cache = this.#full.get(dataset.bucket);
@@ -115,7 +122,22 @@ export class Lab implements AsyncDisposable {
       this.#full.set(dataset.bucket, cache);
     }
     await execute('sync', ['-f', OUT]);
-    return { mounted: await ours.mount({ ...request, cache }), cache };
+    await using stack = new AsyncDisposableStack();
+    const mounted = stack.use(await ours.mount({ ...request, cache }));
+    if (open === 'passthrough') await this.#untilPassthrough(dataset, mounted.dir, cache);
+    stack.move();
+    return mounted;
+  }
+
+  /** A row that says passthrough must be about passthrough. */
+  async #untilPassthrough(dataset: Dataset, dir: string, cache: string): Promise<void> {
+    const last = filesOf(dataset).at(-1) ?? '';
+    const isThere = async (): Promise<boolean> => {
+      this.signal.throwIfAborted();
+      await this.programs.run('head', ['-c', '1', join(dir, last)], { quiet: true });
+      return (await freshStats(cache)).engine.passthroughOpens > 0;
+    };
+    await until(isThere, PASSTHROUGH_LIMIT_MS, 'a file that is all cached is opened with passthrough');
   }
 
   /** Reads all of a data set once, so that what can hold it holds it. */

@@ -63,7 +63,7 @@ const PANELS: readonly Panel[] = [
 ];
 
 /** Pixels of the picture at its natural size. */
-const SIZE = { width: 880, panel: 440, name: 52, bar: 18, gap: 7, head: 52, foot: 26, value: 96, margin: 8 } as const;
+const SIZE = { width: 880, panel: 440, name: 52, bar: 18, gap: 7, head: 52, foot: 26, value: 112, margin: 8 } as const;
 const COLUMNS = 2;
 
 const STYLE = `

@@ -62,8 +62,8 @@ async function mountBoth(
   stack: AsyncDisposableStack,
 ): Promise<[Mounted, Mounted]> {
   if (name === 'dlfs') {
-    const small = stack.use((await lab.warm(SMALL, 'stateless')).mounted);
-    return [small, stack.use((await lab.warm(BIG, 'passthrough')).mounted)];
+    const small = stack.use(await lab.warm(SMALL, 'stateless'));
+    return [small, stack.use(await lab.warm(BIG, 'passthrough'))];
   }
   const mounts: Mounted[] = [];
   for (const dataset of [SMALL, BIG]) {

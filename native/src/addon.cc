@@ -19,7 +19,8 @@ Napi::Value unmount(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), dlfs::unmount(text(info[0], "dir"), boolean(info[1], "lazy")));
 }
 
-// lock(fd) → errno: an exclusive flock(2) that lives as long as the descriptor; EWOULDBLOCK when another process has it.
+// lock(fd) → errno: an exclusive flock(2) that lives as long as the descriptor; EWOULDBLOCK when another process has
+// it.
 Napi::Value lock(const Napi::CallbackInfo& info) {
   const int fd = static_cast<int>(small(info[0], "fd"));
   return Napi::Number::New(info.Env(), ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno);

@@ -21,7 +21,9 @@ using dlfs::test::check;
 
 namespace {
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 struct Seen {
   double type, a, b, c, d;
@@ -93,19 +95,22 @@ void volume_tests() {
   std::vector<std::byte> scratch(1U << 20);
   {
     // The pool that a volume refers to must outlive it, so each phase has a volume of its own.
-    const auto volume =
-        std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock}, budget, *pool, events, stats);
+    const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
+                                                 budget, *pool, events, stats);
     check(volume->read(ino, 0, 100, 7, scratch) == -1, "an unknown file cannot be read at once");
     volume->park(client, 1, ino, 4090, 100, 7);
     auto seen = drain(events);
-    check(seen.size() == 1 && seen[0].type == 7 && seen[0].a == 42, "the control plane is asked for an unknown file once");
+    check(seen.size() == 1 && seen[0].type == 7 && seen[0].a == 42,
+          "the control plane is asked for an unknown file once");
     volume->attach(ino, body.size(), {}, false);
     seen = drain(events);
-    check(seen.size() == 2 && seen[0].type == 8 && seen[0].b == 0 && seen[1].b == 1, "each missing block is wanted once");
+    check(seen.size() == 2 && seen[0].type == 8 && seen[0].b == 0 && seen[1].b == 1,
+          "each missing block is wanted once");
     volume->park(client, 2, ino, 0, 10, 8);
     check(drain(events).empty(), "a second waiter asks for nothing that is wanted already");
 
-    check(volume->start_run({.run = 9, .ino = ino, .first = 2, .count = 2, .etag = ""}) == nullptr, "a run beyond the end is refused");
+    check(volume->start_run({.run = 9, .ino = ino, .first = 2, .count = 2, .etag = ""}) == nullptr,
+          "a run beyond the end is refused");
     auto sink = volume->start_run({.run = 9, .ino = ino, .first = 0, .count = 2, .etag = "\"e\""});
     check(sink != nullptr && volume->start_run({.run = 10, .ino = ino, .first = 1, .count = 1, .etag = ""}) == nullptr,
           "a block is received by one run at a time");
@@ -124,8 +129,8 @@ void volume_tests() {
   const auto stored = std::count_if(seen.begin(), seen.end(), [](const Seen& e) { return e.type == 10; });
   check(stored == 2, "complete blocks are stored");
   {
-    const auto volume =
-        std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock}, budget, *pool, events, stats);
+    const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
+                                                 budget, *pool, events, stats);
     const std::byte map{0b011};
     volume->attach(ino, body.size(), {&map, 1}, false);
     check(volume->read(ino, 4000, 200, 7, scratch) == 200 && std::memcmp(scratch.data(), body.data() + 4000, 200) == 0,
@@ -152,8 +157,8 @@ void volume_tests() {
             std::count_if(seen.begin(), seen.end(), [](const Seen& e) { return e.type == 17; }) == 1,
         "verification finds exactly the block whose hash differs");
   {
-    const auto volume =
-        std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock}, budget, *pool, events, stats);
+    const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
+                                                 budget, *pool, events, stats);
     const std::byte map{0b011};
     volume->attach(ino, body.size(), {&map, 1}, false);
     volume->drop_blocks(6, ino, 0, 1);
@@ -165,8 +170,8 @@ void volume_tests() {
   check(!std::filesystem::exists(std::string(folder) + "/2a/42"), "a dropped file leaves the disk");
   {
     // Memory that cannot be had: the run waits instead of exceeding the cap.
-    const auto volume =
-        std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock}, budget, *pool, events, stats);
+    const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
+                                                 budget, *pool, events, stats);
     volume->attach(ino, body.size(), {}, false);
     std::vector<std::shared_ptr<Buffer>> all;
     while (auto buffer = budget.acquire(kBlock, true, 0)) all.push_back(buffer);
@@ -207,7 +212,8 @@ int main() {
   check(wakes == 1, "a filled queue wakes once");
   std::vector<std::byte> tiny(16), room(4096);
   check(queue.drain(tiny) == SIZE_MAX, "an event that does not fit says so");
-  check(queue.drain(room) == 88 + 80 && queue.drain(room) == 0, "records are padded to eight bytes and drained in order");
+  check(queue.drain(room) == 88 + 80 && queue.drain(room) == 0,
+        "records are padded to eight bytes and drained in order");
   queue.push(EventType::kWant, 5, 4);
   check(wakes == 2, "an emptied queue wakes again");
 

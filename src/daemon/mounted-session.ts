@@ -116,9 +116,12 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     const epoch = this.#o.incEpoch;
     const named = epoch ? [] : changes;
     if (!epoch && everything) {
-      this.#o.log.warn('too many changes to tell this kernel one by one: some names show their old version until they expire', {
-        seconds: ENTRY_TTL,
-      });
+      this.#o.log.warn(
+        'too many changes to tell this kernel one by one: some names show their old version until they expire',
+        {
+          seconds: ENTRY_TTL,
+        },
+      );
     }
     await this.#o.host.task((task) => {
       this.#o.host.engine.invalidate(
@@ -152,7 +155,10 @@ export class MountedSession implements KernelNames, AsyncDisposable {
 function mountError(errno: number, step: string, dir: string): DlfsError {
   if (step === 'open /dev/fuse') {
     if (errno === ENOENT || errno === ENODEV) {
-      return new DlfsError('no-fuse', 'there is no /dev/fuse: load the module (modprobe fuse), or give the container the device');
+      return new DlfsError(
+        'no-fuse',
+        'there is no /dev/fuse: load the module (modprobe fuse), or give the container the device',
+      );
     }
     return new DlfsError('privilege', `/dev/fuse cannot be opened (errno ${errno}): run as root`);
   }

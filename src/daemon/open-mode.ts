@@ -23,9 +23,16 @@ export const LARGE_FILE = 4 * 1024 * 1024;
  * @param sizes sizes of the dataset's files, or of a sample of them
  * @throws DlfsError `unsupported` for passthrough on a kernel without it
  */
-export function chooseOpenMode(wish: OpenMode | 'auto', kernel: KernelFeatures, sizes: Iterable<readonly [size: number, files: number]>): OpenMode {
+export function chooseOpenMode(
+  wish: OpenMode | 'auto',
+  kernel: KernelFeatures,
+  sizes: Iterable<readonly [size: number, files: number]>,
+): OpenMode {
   if (wish === 'passthrough' && !kernel.passthrough) {
-    throw new DlfsError('unsupported', `passthrough needs Linux 6.9, this is ${kernel.release}: use --open auto or stateless`);
+    throw new DlfsError(
+      'unsupported',
+      `passthrough needs Linux 6.9, this is ${kernel.release}: use --open auto or stateless`,
+    );
   }
   if (wish !== 'auto') return wish;
   if (!kernel.passthrough) return 'stateless';

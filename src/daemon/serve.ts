@@ -166,7 +166,11 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
     maxVolatile: Math.floor(options.memory / 4),
   });
   const endpoint = addEndpoint(host, source);
-  stack.use(source.onAddresses(() => void host.engine.updateAddresses(endpoint, source.addresses())));
+  stack.use(
+    source.onAddresses(() => {
+      host.engine.updateAddresses(endpoint, source.addresses());
+    }),
+  );
 
   const store: BlockStore = stack.use(
     new BlockStore({
@@ -264,17 +268,20 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
     if (event.type === EVENT.timeout) timeouts.note(event.b, keyOf(event.b));
     else onNameEvent(event, names);
   });
-  await session.mount({
-    source: source.describe.split(' ')[0] ?? 'dlfs',
-    passthrough: openMode === 'passthrough',
-    uid: options.uid,
-    gid: options.gid,
-    fileMode: options.fileMode,
-    dirMode: options.dirMode,
-    ioTimeoutMs: options.ioTimeoutMs,
-  }, (number) => {
-    names.session = number;
-  });
+  await session.mount(
+    {
+      source: source.describe.split(' ')[0] ?? 'dlfs',
+      passthrough: openMode === 'passthrough',
+      uid: options.uid,
+      gid: options.gid,
+      fileMode: options.fileMode,
+      dirMode: options.dirMode,
+      ioTimeoutMs: options.ioTimeoutMs,
+    },
+    (number) => {
+      names.session = number;
+    },
+  );
   keeper.start();
   if (!index.opening.clean || index.opening.emptied) {
     const sweep = stack.use(new Sweep({ objects: folder.objects, index, store, log: log.child('sweep') }));
@@ -283,7 +290,17 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
 
   const meter = stack.use(new LoopDelayMeter(clock));
   const stats = (): ServingStats =>
-    collectStats({ openMode, describe: source.describe, engine: host.engine, store, scheduler, readPath, index, keeper, meter });
+    collectStats({
+      openMode,
+      describe: source.describe,
+      engine: host.engine,
+      store,
+      scheduler,
+      readPath,
+      index,
+      keeper,
+      meter,
+    });
   stack.use(new StatsFile(folder.stats, stats, clock, log));
 
   const held = stack.move();
@@ -305,10 +322,14 @@ function checkOptions(options: ServeOptions): void {
     throw new DlfsError('invalid-argument', what);
   };
   if (options.cacheBytes < options.blockSize * MIN_BLOCKS_OF_CACHE) {
-    refuse(`--cache-size must hold at least ${MIN_BLOCKS_OF_CACHE} blocks of --block-size: give a larger cache or smaller blocks`);
+    refuse(
+      `--cache-size must hold at least ${MIN_BLOCKS_OF_CACHE} blocks of --block-size: give a larger cache or smaller blocks`,
+    );
   }
   if (options.memory < options.blockSize * MIN_BLOCKS_OF_MEMORY) {
-    refuse(`--memory must hold at least ${MIN_BLOCKS_OF_MEMORY} blocks of --block-size: give more memory or smaller blocks`);
+    refuse(
+      `--memory must hold at least ${MIN_BLOCKS_OF_MEMORY} blocks of --block-size: give more memory or smaller blocks`,
+    );
   }
 }
 
@@ -327,11 +348,15 @@ function addEndpoint(host: NativeHost, source: Source): number {
   return host.engine.addEndpoint({
     addresses: source.addresses().map(({ address, port }) => ({ address, port })),
     tls: tls ? { serverName, caPems: caPem === null ? [] : [caPem] } : null,
-    tunnel: proxy === null ? null : { authority: `${proxy.host}:${proxy.port}`, authorization: proxy.authorization ?? '' },
+    tunnel:
+      proxy === null ? null : { authority: `${proxy.host}:${proxy.port}`, authorization: proxy.authorization ?? '' },
   });
 }
 
-function onVolumeEvent(event: NativeEvent, parts: { store: BlockStore; scheduler: FetchScheduler; readPath: ReadPath }): void {
+function onVolumeEvent(
+  event: NativeEvent,
+  parts: { store: BlockStore; scheduler: FetchScheduler; readPath: ReadPath },
+): void {
   switch (event.type) {
     case EVENT.resolve:
       parts.store.resolve(event.a);

@@ -4,7 +4,8 @@
 import { memoryUsage } from 'node:process';
 import type { BlockStore } from '../cache/blocks/store.ts';
 import type { SpaceStats } from '../cache/blocks/space.ts';
-import type { FetchScheduler, SchedulerStats } from '../cache/fetch/scheduler.ts';
+import type { FetchScheduler } from '../cache/fetch/scheduler.ts';
+import type { SchedulerStats } from '../cache/fetch/scheduler-options.ts';
 import type { CacheIndex } from '../cache/index/index.ts';
 import type { ReadPath } from '../fs/read/read-path.ts';
 import type { PrefetchStats } from '../fs/readahead/directory.ts';
@@ -18,10 +19,19 @@ export interface ServingStats {
   readonly source: string;
   readonly openMode: OpenMode;
   readonly engine: EngineStats;
-  readonly cache: SpaceStats & { readonly lostBlocks: number; /** The disk is at its floor, or there is no room. */ readonly atFloor: boolean };
+  readonly cache: SpaceStats & {
+    readonly lostBlocks: number;
+    /** The disk is at its floor, or there is no room. */ readonly atFloor: boolean;
+  };
   readonly fetch: SchedulerStats;
   readonly prefetch: PrefetchStats;
-  readonly snapshot: { readonly complete: boolean; readonly files: number; readonly dirs: number; readonly bytes: number; readonly skipped: number };
+  readonly snapshot: {
+    readonly complete: boolean;
+    readonly files: number;
+    readonly dirs: number;
+    readonly bytes: number;
+    readonly skipped: number;
+  };
   readonly listing: KeeperStats;
   /** Milliseconds; the thread's waits for a processor taken off. */
   readonly eventLoop: LoopDelay;
@@ -50,7 +60,11 @@ export function collectStats(parts: StatsParts): ServingStats {
     source: parts.describe,
     openMode: parts.openMode,
     engine: parts.engine.stats(),
-    cache: { ...space, lostBlocks: parts.store.lostBlocks, atFloor: space.state === 'floor' || space.state === 'bypass' },
+    cache: {
+      ...space,
+      lostBlocks: parts.store.lostBlocks,
+      atFloor: space.state === 'floor' || space.state === 'bypass',
+    },
     fetch: parts.scheduler.stats(),
     prefetch: parts.readPath.prefetchStats(),
     snapshot: { complete, files, dirs, bytes, skipped: skipped.reduce((sum, one) => sum + one.count, 0) },

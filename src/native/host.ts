@@ -87,7 +87,8 @@ export class NativeHost implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     await this.engine.close();
-    for (const waiting of this.#tasks.values()) waiting.reject(new DlfsError('interrupted', 'the data plane is shut down'));
+    for (const waiting of this.#tasks.values())
+      waiting.reject(new DlfsError('interrupted', 'the data plane is shut down'));
     this.#tasks.clear();
   }
 

@@ -104,7 +104,8 @@ export class CliWorld implements AsyncDisposable {
 
   /** Mounts in the background; the directory is made. */
   async mount(dir: string, args: readonly string[] = this.args): Promise<Result> {
-    await mkdir(dir, { recursive: true });
+    // Not where one is mounted already: making it again would ask that mount.
+    if ((await mountsAt(dir)).length === 0) await mkdir(dir, { recursive: true });
     return await this.call(['mount', 's3://bucket', dir, ...args]);
   }
 

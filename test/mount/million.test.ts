@@ -43,6 +43,7 @@ test('a dataset of 1,000,000 files is walked whole, and is there at once behind 
   });
   assert.equal(Number(stdout), DIRS * FILES_A_DIR + 1);
 
+  await target.mount.logged(/listing is complete/, WALK_MS);
   await target.mount.umount();
   target.origin.reset();
   await target.mount.startAgain();

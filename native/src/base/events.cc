@@ -17,7 +17,14 @@ void EventQueue::push(EventType type, uint32_t volume, double a, double b, doubl
   const size_t padded = (bytes.size() + 7) & ~size_t{7};
   const Record r{static_cast<double>(static_cast<uint32_t>(type)),
                  static_cast<double>((sizeof(Record) + padded) / 8),
-                 a, b, c, d, e, f, static_cast<double>(bytes.size()), static_cast<double>(volume)};
+                 a,
+                 b,
+                 c,
+                 d,
+                 e,
+                 f,
+                 static_cast<double>(bytes.size()),
+                 static_cast<double>(volume)};
   bool wake;
   {
     std::lock_guard lock(mu_);

@@ -47,33 +47,48 @@ std::vector<uint32_t> block_list(const Napi::Value& value) {
 }
 
 wire::Node node_at(const Napi::CallbackInfo& info, size_t at) {
-  return {integer(info[at], "ino"), integer(info[at + 1], "size"), static_cast<int64_t>(number(info[at + 2], "mtimeMs")),
-          boolean(info[at + 3], "dir")};
+  return {integer(info[at], "ino"), integer(info[at + 1], "size"),
+          static_cast<int64_t>(number(info[at + 2], "mtimeMs")), boolean(info[at + 3], "dir")};
 }
 
 }  // namespace
 
 Napi::Function EngineObject::define(Napi::Env env) {
   using E = EngineObject;
-  return DefineClass(
-      env, "Engine",
-      {InstanceMethod<&E::drain>("drain"), InstanceMethod<&E::close>("close"), InstanceMethod<&E::stats>("stats"),
-       InstanceMethod<&E::add_volume>("addVolume"), InstanceMethod<&E::remove_volume>("removeVolume"),
-       InstanceMethod<&E::attach>("attach"), InstanceMethod<&E::attach_checked>("attachChecked"),
-       InstanceMethod<&E::detach>("detach"),
-       InstanceMethod<&E::states>("states"), InstanceMethod<&E::fail_blocks>("failBlocks"),
-       InstanceMethod<&E::mark>("mark"), InstanceMethod<&E::drop_blocks>("dropBlocks"),
-       InstanceMethod<&E::drop_file>("dropFile"), InstanceMethod<&E::verify>("verify"),
-       InstanceMethod<&E::publish>("publish"), InstanceMethod<&E::sync>("sync"),
-       InstanceMethod<&E::drain_touched>("drainTouched"), InstanceMethod<&E::open_count>("openCount"),
-       InstanceMethod<&E::add_endpoint>("addEndpoint"), InstanceMethod<&E::update_addresses>("updateAddresses"),
-       InstanceMethod<&E::remove_endpoint>("removeEndpoint"), InstanceMethod<&E::fetch>("fetch"),
-       InstanceMethod<&E::cancel>("cancel"), InstanceMethod<&E::mount>("mount"),
-       InstanceMethod<&E::remove_session>("removeSession"), InstanceMethod<&E::reply_error>("replyError"),
-       InstanceMethod<&E::reply_entry>("replyEntry"), InstanceMethod<&E::reply_attr>("replyAttr"),
-       InstanceMethod<&E::reply_dir>("replyDir"), InstanceMethod<&E::reply_xattr>("replyXattr"),
-       InstanceMethod<&E::reply_statfs>("replyStatfs"), InstanceMethod<&E::invalidate>("invalidate"),
-       InstanceMethod<&E::lookup_count>("lookupCount")});
+  return DefineClass(env, "Engine",
+                     {InstanceMethod<&E::drain>("drain"),
+                      InstanceMethod<&E::close>("close"),
+                      InstanceMethod<&E::stats>("stats"),
+                      InstanceMethod<&E::add_volume>("addVolume"),
+                      InstanceMethod<&E::remove_volume>("removeVolume"),
+                      InstanceMethod<&E::attach>("attach"),
+                      InstanceMethod<&E::attach_checked>("attachChecked"),
+                      InstanceMethod<&E::detach>("detach"),
+                      InstanceMethod<&E::states>("states"),
+                      InstanceMethod<&E::fail_blocks>("failBlocks"),
+                      InstanceMethod<&E::mark>("mark"),
+                      InstanceMethod<&E::drop_blocks>("dropBlocks"),
+                      InstanceMethod<&E::drop_file>("dropFile"),
+                      InstanceMethod<&E::verify>("verify"),
+                      InstanceMethod<&E::publish>("publish"),
+                      InstanceMethod<&E::sync>("sync"),
+                      InstanceMethod<&E::drain_touched>("drainTouched"),
+                      InstanceMethod<&E::open_count>("openCount"),
+                      InstanceMethod<&E::add_endpoint>("addEndpoint"),
+                      InstanceMethod<&E::update_addresses>("updateAddresses"),
+                      InstanceMethod<&E::remove_endpoint>("removeEndpoint"),
+                      InstanceMethod<&E::fetch>("fetch"),
+                      InstanceMethod<&E::cancel>("cancel"),
+                      InstanceMethod<&E::mount>("mount"),
+                      InstanceMethod<&E::remove_session>("removeSession"),
+                      InstanceMethod<&E::reply_error>("replyError"),
+                      InstanceMethod<&E::reply_entry>("replyEntry"),
+                      InstanceMethod<&E::reply_attr>("replyAttr"),
+                      InstanceMethod<&E::reply_dir>("replyDir"),
+                      InstanceMethod<&E::reply_xattr>("replyXattr"),
+                      InstanceMethod<&E::reply_statfs>("replyStatfs"),
+                      InstanceMethod<&E::invalidate>("invalidate"),
+                      InstanceMethod<&E::lookup_count>("lookupCount")});
 }
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
@@ -211,8 +226,8 @@ void EngineObject::attach_checked(const Napi::CallbackInfo& info) {
   const auto resident = array<std::byte>(info[4], "resident");
   const auto hashes = array<uint64_t>(info[7], "hashes");
   volume(info)->attach_checked(integer(info[1], "task"), integer(info[2], "ino"), integer(info[3], "size"),
-                               {resident.begin(), resident.end()}, boolean(info[5], "published"),
-                               block_list(info[6]), {hashes.begin(), hashes.end()});
+                               {resident.begin(), resident.end()}, boolean(info[5], "published"), block_list(info[6]),
+                               {hashes.begin(), hashes.end()});
 }
 
 void EngineObject::verify(const Napi::CallbackInfo& info) {
@@ -320,8 +335,8 @@ Napi::Value EngineObject::mount(const Napi::CallbackInfo& info) {
   options.ttl = {integer(o.Get("entryTtl"), "entryTtl"), integer(o.Get("attrTtl"), "attrTtl")};
   options.max_readahead = small(o.Get("maxReadahead"), "maxReadahead");
   options.io_timeout = std::chrono::milliseconds(integer(o.Get("ioTimeoutMs"), "ioTimeoutMs"));
-  auto mounted = mount_fuse({text(o.Get("dir"), "dir"), text(o.Get("source"), "source"),
-                             boolean(o.Get("allowOther"), "allowOther")});
+  auto mounted = mount_fuse(
+      {text(o.Get("dir"), "dir"), text(o.Get("source"), "source"), boolean(o.Get("allowOther"), "allowOther")});
   auto out = Napi::Object::New(info.Env());
   out.Set("errno", mounted.error);
   out.Set("step", mounted.step);
@@ -400,7 +415,8 @@ void EngineObject::invalidate(const Napi::CallbackInfo& info) {
       if (error == 0) error = result;
     };
     if (s && epoch) note(s->notify_inc_epoch());
-    for (size_t i = 0; s && i < names.size() && i < parents.size(); ++i) note(s->notify_inval_entry(parents[i], names[i]));
+    for (size_t i = 0; s && i < names.size() && i < parents.size(); ++i)
+      note(s->notify_inval_entry(parents[i], names[i]));
     for (size_t i = 0; s && i < inodes.size(); ++i) note(s->notify_inval_inode(inodes[i]));
     events.push(EventType::kTaskDone, 0, static_cast<double>(task), error);
   });

@@ -1,5 +1,5 @@
-// The JavaScript class `Engine`: the engine and, by number, its volumes, sessions and endpoints. BOUNDARY.md lists every
-// method; src/native/binding.ts types them in the same order.
+// The JavaScript class `Engine`: the engine and, by number, its volumes, sessions and endpoints. BOUNDARY.md lists
+// every method; src/native/binding.ts types them in the same order.
 //
 // Invariants:
 //  1. Methods are cheap and never wait, but for close(), which joins threads on a worker thread.

@@ -3,10 +3,12 @@
 // A plain struct; FileTable (which blocks, which waiters) and Volume (what to do about it) work on it under `mu`.
 //
 // Invariants:
-//  1. A bit in `resident` is set only after the whole block was written to the cache file; it is cleared before the block is
+//  1. A bit in `resident` is set only after the whole block was written to the cache file; it is cleared before the
+//  block is
 //     punched or the file unlinked, and no block is punched while it is in `pinned`.
 //  2. A block is in `arrivals` or resident or neither, never both.
-//  3. `published` implies that every block is resident and was verified; the file is then never written or punched again.
+//  3. `published` implies that every block is resident and was verified; the file is then never written or punched
+//  again.
 //  4. `opens` counts kernel opens (passthrough sessions only); `mode` changes only while it is 0.
 #pragma once
 
@@ -84,21 +86,21 @@ struct File {
   std::mutex mu;
   bool attached = false;
   uint64_t size = 0;
-  std::vector<uint64_t> resident;      // bit per block, little end first
+  std::vector<uint64_t> resident;  // bit per block, little end first
   std::map<uint32_t, Arrival> arrivals;
   std::vector<ReadWaiter> waiters;
   std::vector<ParkedOp> parked;
-  std::vector<uint32_t> marks;         // blocks whose first read is told to the control plane
-  std::shared_ptr<UniqueFd> fd;        // opened on demand, closed when idle; readers hold a copy
-  uint32_t epoch = 0;                  // counts unlinks: a write begun before one went into the unlinked file
-  std::vector<BlockRange> pinned;      // preads and pwrites in flight
-  std::vector<PendingPunch> punches;   // wait until their range is unpinned
+  std::vector<uint32_t> marks;        // blocks whose first read is told to the control plane
+  std::shared_ptr<UniqueFd> fd;       // opened on demand, closed when idle; readers hold a copy
+  uint32_t epoch = 0;                 // counts unlinks: a write begun before one went into the unlinked file
+  std::vector<BlockRange> pinned;     // preads and pwrites in flight
+  std::vector<PendingPunch> punches;  // wait until their range is unpinned
   bool published = false;
-  bool touched = false;                // read since the last drain_touched()
-  bool recent = false;                 // second chance for the sweep of idle files
+  bool touched = false;  // read since the last drain_touched()
+  bool recent = false;   // second chance for the sweep of idle files
   IoMode mode = IoMode::kNone;
   uint32_t opens = 0;
-  bool unlinked = false;               // dropped while open in passthrough: its space is still taken
+  bool unlinked = false;  // dropped while open in passthrough: its space is still taken
   int32_t backing_id = 0;
 
   bool is_resident(uint32_t block) const {

@@ -5,7 +5,8 @@
 //
 // Invariants:
 //  1. Blocks of a run complete in order; what finish() reports as delivered is exactly the completed prefix.
-//  2. When a run ends early, or was never taken by the fetcher, a block that somebody waits for stays wanted, the others become absent.
+//  2. When a run ends early, or was never taken by the fetcher, a block that somebody waits for stays wanted, the
+//  others become absent.
 #pragma once
 
 #include "volume.h"

@@ -1,11 +1,12 @@
 // The blocks of one dataset: answers reads from disk or memory, parks the others, takes in fetched runs, drops what the
 // control plane evicts.
 //
-// A READ first tries `read()`; when all its blocks are resident, the caller gets one pread's worth of bytes and nobody else
-// learns of it. Otherwise the caller registers the request and calls `park()`, which answers at once if the bytes came
-// meanwhile, else asks the control plane for what is missing (kWant) and lets the request wait on the file. A RunSink
-// receives a run; each time bytes arrive, the waiters that can now be answered are answered, from memory. A complete block
-// is hashed and handed to the disk pool; when it is in the file, it becomes resident and its buffer goes.
+// A READ first tries `read()`; when all its blocks are resident, the caller gets one pread's worth of bytes and nobody
+// else learns of it. Otherwise the caller registers the request and calls `park()`, which answers at once if the bytes
+// came meanwhile, else asks the control plane for what is missing (kWant) and lets the request wait on the file. A
+// RunSink receives a run; each time bytes arrive, the waiters that can now be answered are answered, from memory. A
+// complete block is hashed and handed to the disk pool; when it is in the file, it becomes resident and its buffer
+// goes.
 //
 // Invariants:
 //  1. No lock of a volume is shared by two files but the table's shard lock, held for a lookup only.
@@ -38,8 +39,8 @@ struct VolumeOptions {
   std::string objects_dir;
   uint32_t block_size = 1U << 20;  // power of two
   size_t max_open_files = 4096;
-  size_t max_files = 262144;       // file states kept in memory
-  size_t max_volatile = 64U << 20; // bytes of blocks that are kept in memory because they cannot be stored
+  size_t max_files = 262144;        // file states kept in memory
+  size_t max_volatile = 64U << 20;  // bytes of blocks that are kept in memory because they cannot be stored
 };
 
 // Registers and forgets backing files with the kernel. Implemented by Session.
@@ -59,12 +60,12 @@ struct OpenAnswer {
 enum class BlockState : uint8_t { kAbsent = 0, kWanted = 1, kReceiving = 2, kMemory = 3, kResident = 4 };
 
 struct RunSpec {
-  uint64_t run = 0;     // also the fetcher's request id
+  uint64_t run = 0;  // also the fetcher's request id
   uint64_t ino = 0;
   uint32_t first = 0, count = 0;
-  std::string etag;     // what the response must carry; empty = not checked
+  std::string etag;  // what the response must carry; empty = not checked
   bool demand = true;
-  bool store = true;    // false: serve from memory only
+  bool store = true;  // false: serve from memory only
 };
 
 class Volume : public std::enable_shared_from_this<Volume> {
@@ -75,7 +76,8 @@ class Volume : public std::enable_shared_from_this<Volume> {
   // --- session threads ---
   // Bytes into `scratch` (>= length). Returns the count (0 = end of file), or -1: park() it.
   int64_t read(uint64_t ino, uint64_t offset, uint32_t length, uint32_t pid, std::span<std::byte> scratch);
-  void park(std::weak_ptr<ReadClient> client, uint64_t slot, uint64_t ino, uint64_t offset, uint32_t length, uint32_t pid);
+  void park(std::weak_ptr<ReadClient> client, uint64_t slot, uint64_t ino, uint64_t offset, uint32_t length,
+            uint32_t pid);
   OpenAnswer open(std::weak_ptr<ReadClient> client, PassthroughHost& host, uint64_t slot, uint64_t ino);
   void release(PassthroughHost& host, uint64_t ino);
   // The kernel forgot the inode: its idle state can go.
@@ -84,7 +86,8 @@ class Volume : public std::enable_shared_from_this<Volume> {
   // --- control plane ---
   // Delivers a file's state. `resident`: bitmap, little end first, may be shorter than the file.
   void attach(uint64_t ino, uint64_t size, std::span<const std::byte> resident, bool published);
-  // The same after an unclean stop: first reads `blocks` back; whose hash differs is taken out of the bitmap (kLost each).
+  // The same after an unclean stop: first reads `blocks` back; whose hash differs is taken out of the bitmap (kLost
+  // each).
   void attach_checked(uint64_t task, uint64_t ino, uint64_t size, std::vector<std::byte> resident, bool published,
                       std::vector<uint32_t> blocks, std::vector<uint64_t> hashes);
   // The file cannot be had: everything parked on it fails with `error`.
@@ -133,14 +136,15 @@ class Volume : public std::enable_shared_from_this<Volume> {
   bool answerable(const File& file, uint64_t offset, uint32_t length) const;
   void want_missing(File& file, uint64_t offset, uint32_t length, uint32_t pid);
   void note_read(File& file, uint64_t offset, uint32_t length, uint32_t pid);  // under file.mu
-  void unpin(File& file, BlockRange range);  // under file.mu
+  void unpin(File& file, BlockRange range);                                    // under file.mu
   // Which blocks a byte range touches; length > 0.
   BlockRange blocks_of(uint64_t offset, uint32_t length) const;
   void wait_or_answer(const std::shared_ptr<File>& file, std::unique_lock<std::mutex>& lock, const ReadWaiter& waiter,
                       uint32_t pid);
   // Answers a satisfied waiter from disk and memory; called without locks.
   void deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter);
-  void take_ready(File& file, std::vector<ReadWaiter>& from_memory, std::vector<ReadWaiter>& from_disk);  // under file.mu
+  void take_ready(File& file, std::vector<ReadWaiter>& from_memory,
+                  std::vector<ReadWaiter>& from_disk);  // under file.mu
   void answer_ready(const std::shared_ptr<File>& file, const std::vector<ReadWaiter>& from_memory,
                     const std::vector<ReadWaiter>& from_disk);
   void block_complete(const std::shared_ptr<File>& file, uint32_t block, std::shared_ptr<Buffer> buffer, bool store);

@@ -70,7 +70,8 @@ int64_t Volume::read(uint64_t ino, uint64_t offset, uint32_t length, uint32_t pi
   return length;
 }
 
-void Volume::park(std::weak_ptr<ReadClient> client, uint64_t slot, uint64_t ino, uint64_t offset, uint32_t length, uint32_t pid) {
+void Volume::park(std::weak_ptr<ReadClient> client, uint64_t slot, uint64_t ino, uint64_t offset, uint32_t length,
+                  uint32_t pid) {
   const auto file = find_or_create(ino);
   std::unique_lock lock(file->mu);
   if (!file->attached) {
@@ -89,8 +90,7 @@ void Volume::wait_or_answer(const std::shared_ptr<File>& file, std::unique_lock<
     return;
   }
   ReadWaiter waiter = asked;
-  waiter.length =
-      static_cast<uint32_t>(std::min<uint64_t>({asked.length, file->size - asked.offset, kMaxRead}));
+  waiter.length = static_cast<uint32_t>(std::min<uint64_t>({asked.length, file->size - asked.offset, kMaxRead}));
   note_read(*file, waiter.offset, waiter.length, pid);
   if (answerable(*file, waiter.offset, waiter.length)) {
     lock.unlock();

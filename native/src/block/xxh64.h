@@ -1,4 +1,5 @@
-// XXH64 (Yann Collet's xxHash, 64-bit variant, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), the hash of a block.
+// XXH64 (Yann Collet's xxHash, 64-bit variant, https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md), the
+// hash of a block.
 //
 // Not cryptographic: it finds broken disks and torn writes, not an adversary (SEMANTICS.md says so).
 #pragma once

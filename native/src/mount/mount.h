@@ -19,9 +19,9 @@ struct MountOptions {
 };
 
 struct Mounted {
-  UniqueFd fuse;         // /dev/fuse, non-blocking
-  int error = 0;         // errno of the step that failed, 0 on success
-  const char* step = ""; // "open /dev/fuse" or "mount"
+  UniqueFd fuse;          // /dev/fuse, non-blocking
+  int error = 0;          // errno of the step that failed, 0 on success
+  const char* step = "";  // "open /dev/fuse" or "mount"
 };
 
 Mounted mount_fuse(const MountOptions& options);

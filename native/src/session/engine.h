@@ -1,8 +1,8 @@
 // The engine: all native threads of the process, shared by every session and volume.
 //
-// One epoll holds the /dev/fuse descriptors of all sessions; any session thread serves whichever becomes readable. So an
-// idle dataset costs no thread, and a thousand datasets no more threads than one. A ticker delivers due interrupts and
-// timeouts.
+// One epoll holds the /dev/fuse descriptors of all sessions; any session thread serves whichever becomes readable. So
+// an idle dataset costs no thread, and a thousand datasets no more threads than one. A ticker delivers due interrupts
+// and timeouts.
 //
 // Invariants:
 //  1. A session thread never waits for the origin: a request that cannot be answered is parked.

@@ -1,6 +1,7 @@
 // How often the kernel knows each inode: +1 with every entry answered, minus what FORGET says.
 //
-// Needed to know when a superseded object version has no holder left; inode numbers are stable, so nothing else hangs on it.
+// Needed to know when a superseded object version has no holder left; inode numbers are stable, so nothing else hangs
+// on it.
 //
 // Invariants:
 //  1. A count is dropped when it reaches zero; FORGET beyond it (after a restart) is harmless.

@@ -24,10 +24,10 @@ constexpr auto kInterruptAgain = std::chrono::milliseconds(200);
 const unsigned long kBackingOpen = _IOW(229, 1, wire::BackingMap);
 const unsigned long kBackingClose = _IOW(229, 2, uint32_t);
 
-constexpr uint64_t kWantedFlags =
-    wire::kInitAsyncRead | wire::kInitDoReaddirplus | wire::kInitReaddirplusAuto | wire::kInitAsyncDio |
-    wire::kInitNoOpenSupport | wire::kInitParallelDirops | wire::kInitMaxPages | wire::kInitNoOpendirSupport |
-    wire::kInitExplicitInvalData | wire::kInitExt | wire::kInitAllowIdmap;
+constexpr uint64_t kWantedFlags = wire::kInitAsyncRead | wire::kInitDoReaddirplus | wire::kInitReaddirplusAuto |
+                                  wire::kInitAsyncDio | wire::kInitNoOpenSupport | wire::kInitParallelDirops |
+                                  wire::kInitMaxPages | wire::kInitNoOpendirSupport | wire::kInitExplicitInvalData |
+                                  wire::kInitExt | wire::kInitAllowIdmap;
 
 template <typename T>
 bool parse(std::span<const std::byte> body, T& out) {
@@ -143,9 +143,21 @@ void Session::handle(const wire::InHeader& in, std::span<const std::byte> body, 
       return send(in.unique, 0);
     case wire::kReadlink:
       return send(in.unique, EINVAL);
-    case wire::kSetattr: case wire::kSymlink: case wire::kMknod: case wire::kMkdir: case wire::kUnlink:
-    case wire::kRmdir: case wire::kRename: case wire::kRename2: case wire::kLink: case wire::kWrite:
-    case wire::kSetxattr: case wire::kRemovexattr: case wire::kCreate: case wire::kFallocate: case wire::kTmpfile:
+    case wire::kSetattr:
+    case wire::kSymlink:
+    case wire::kMknod:
+    case wire::kMkdir:
+    case wire::kUnlink:
+    case wire::kRmdir:
+    case wire::kRename:
+    case wire::kRename2:
+    case wire::kLink:
+    case wire::kWrite:
+    case wire::kSetxattr:
+    case wire::kRemovexattr:
+    case wire::kCreate:
+    case wire::kFallocate:
+    case wire::kTmpfile:
     case wire::kCopyFileRange:
       return send(in.unique, EROFS);
     default:
@@ -327,8 +339,9 @@ void Session::answer(uint64_t slot, std::span<const std::span<const std::byte>> 
   uint64_t bytes = 0;
   for (const auto& piece : pieces) bytes += piece.size();
   stats_.waited_reads.fetch_add(1, std::memory_order_relaxed);
-  stats_.waited_ns.fetch_add(static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - pending->since).count()),
-                             std::memory_order_relaxed);
+  stats_.waited_ns.fetch_add(
+      static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - pending->since).count()),
+      std::memory_order_relaxed);
   stats_.read_bytes.fetch_add(bytes, std::memory_order_relaxed);
   send(pending->unique, 0, pieces);
 }

@@ -1,17 +1,19 @@
-// One FUSE connection: takes requests off /dev/fuse, answers what needs no decision, hands the rest to the control plane.
+// One FUSE connection: takes requests off /dev/fuse, answers what needs no decision, hands the rest to the control
+// plane.
 //
-// Engine threads call serve() when the descriptor is readable. READ, and OPEN and RELEASE in passthrough, go to the volume;
-// FORGET and INTERRUPT are handled here; names and attributes become events and are answered by the control plane through
-// the reply_* functions.
+// Engine threads call serve() when the descriptor is readable. READ, and OPEN and RELEASE in passthrough, go to the
+// volume; FORGET and INTERRUPT are handled here; names and attributes become events and are answered by the control
+// plane through the reply_* functions.
 //
-// A process that waits for a request which we have read ignores SIGKILL until we answer, and FUSE_INTERRUPT comes for any
-// signal, while EINTR would reach the application. So an INTERRUPT is answered with EINTR for the request only if the
-// process is really being killed (/proc/TID/status); else the INTERRUPT itself gets EAGAIN a little later, which makes
-// the kernel send it again: a kill that comes afterwards is seen. O_DIRECT reads are sent in the background and waited for
-// without signals, so no INTERRUPT ever comes for them: what has waited for a while is looked at by the ticker too.
+// A process that waits for a request which we have read ignores SIGKILL until we answer, and FUSE_INTERRUPT comes for
+// any signal, while EINTR would reach the application. So an INTERRUPT is answered with EINTR for the request only if
+// the process is really being killed (/proc/TID/status); else the INTERRUPT itself gets EAGAIN a little later, which
+// makes the kernel send it again: a kill that comes afterwards is seen. O_DIRECT reads are sent in the background and
+// waited for without signals, so no INTERRUPT ever comes for them: what has waited for a while is looked at by the
+// ticker too.
 //
-// A reader that works through small files sends its next request some tens of microseconds after an answer. A thread that
-// has just answered therefore looks for it for a moment before it sleeps (spin.h): a wake-up costs more than that.
+// A reader that works through small files sends its next request some tens of microseconds after an answer. A thread
+// that has just answered therefore looks for it for a moment before it sleeps (spin.h): a wake-up costs more than that.
 //
 // Invariants:
 //  1. Every request that takes a reply gets exactly one.
@@ -35,8 +37,8 @@
 #include "../block/volume.h"
 #include "../wire/encode.h"
 #include "lookup_counts.h"
-#include "spin.h"
 #include "slots.h"
+#include "spin.h"
 
 namespace dlfs {
 

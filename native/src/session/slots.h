@@ -1,7 +1,7 @@
 // Requests that wait: parked reads and everything the control plane answers.
 //
-// A slot is a ticket: whoever takes it first answers the kernel, everyone after finds it gone. So an interrupt, a timeout
-// and a late answer can race freely.
+// A slot is a ticket: whoever takes it first answers the kernel, everyone after finds it gone. So an interrupt, a
+// timeout and a late answer can race freely.
 //
 // Invariants:
 //  1. Each registered request is taken exactly once.
@@ -50,7 +50,7 @@ class Slots {
     bool live = false;
   };
   static constexpr uint64_t kIndexBits = 24;  // 16 million requests at once: far beyond what the kernel queues
-  Entry* live(uint64_t ticket);  // null when it was taken; under mu_
+  Entry* live(uint64_t ticket);               // null when it was taken; under mu_
 
   std::mutex mu_;
   std::vector<Entry> entries_;

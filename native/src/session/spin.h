@@ -1,7 +1,7 @@
 // Whether a session thread that has nothing to do looks on for a moment before it sleeps.
 //
-// Waking a sleeping thread costs 30 to 50 microseconds on a virtual machine, about as long as a reader of small files takes
-// from an answer to its next request. So one thread at a time may spin that long, as long as it pays off.
+// Waking a sleeping thread costs 30 to 50 microseconds on a virtual machine, about as long as a reader of small files
+// takes from an answer to its next request. So one thread at a time may spin that long, as long as it pays off.
 //
 // Invariants:
 //  1. At most one thread of the engine spins; an idle engine does not spin at all.

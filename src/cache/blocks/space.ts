@@ -112,10 +112,7 @@ export class Space {
         this.#reservedFiles += need.files;
         return true;
       }
-      if (decision.kind === 'evict' || decision.need !== null) {
-        const freed = await this.#evict(ino, decision.kind === 'evict' ? decision.need : (decision.need as EvictionNeed));
-        if (freed) continue;
-      }
+      if (decision.need !== null && (await this.#evict(ino, decision.need))) continue;
       break;
     }
     this.#bypassed += 1;
@@ -187,7 +184,7 @@ export class Space {
 
   /** @returns whether anything was freed */
   async #evict(ino: number, need: EvictionNeed): Promise<boolean> {
-    while (this.#evicting !== null) {
+    if (this.#evicting !== null) {
       await this.#evicting;
       return true; // somebody made room meanwhile: decide anew
     }
@@ -205,13 +202,13 @@ export class Space {
 
   async #evictNow(ino: number, need: EvictionNeed): Promise<boolean> {
     const choice = this.#policy.choose(this.#host.candidates(), need, this.#clock.wall());
-    let { bytes, files } = choice.freed;
+    const { files } = choice.freed;
+    let { bytes } = choice.freed;
     if (choice.victims.length > 0) await this.#host.dropObjects(choice.victims.map((victim) => victim.id));
     if (choice.shortfall.bytes > 0 && ino !== 0) bytes += await this.#host.dropOwn(ino, choice.shortfall.bytes);
     this.#evictedFiles += choice.victims.length;
     this.#evictedBytes += bytes;
     if (bytes > 0) this.#log.debug('evicted', { files, bytes });
-    files += 0;
     return bytes > 0 || files > 0;
   }
 

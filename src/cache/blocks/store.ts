@@ -13,7 +13,6 @@
  * 4. Only a whole, verified file is published; once published it leaves by unlink alone.
  * 5. What is counted as used is what the disk allocates.
  */
-import PQueue from 'p-queue';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
 import { errnoOf } from '../../base/errors/errno.ts';
@@ -26,6 +25,9 @@ import type { QuotaLimits } from '../policy/quota.ts';
 import { selfEvict, type ReaderPosition } from '../policy/self-evict.ts';
 import type { BlockHash } from '../index/rows.ts';
 import type { BlockIndex } from './block-index.ts';
+import { bits, setBit, toRanges } from './block-set.ts';
+import { Publisher } from './publisher.ts';
+import { RecencyFeed } from './recency-feed.ts';
 import { Space } from './space.ts';
 
 /** What the store is made of. */
@@ -73,8 +75,6 @@ const TOUCH_EVERY = 5_000;
 const SETTLE = 2_000;
 /** Candidates that one eviction may look at. */
 const MAX_CANDIDATES = 16_384;
-/** Blocks that are read back in one go: a second's worth of a slow disk. */
-const VERIFY_PAGE = 256;
 /** Objects held in memory; more means that runs were planned and failed. */
 const MAX_HELD = 65_536;
 
@@ -87,9 +87,10 @@ export class BlockStore implements AsyncDisposable {
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
-  readonly #publishing = new PQueue({ concurrency: 1 });
+  /** Null where the mount wants no passthrough. */
+  readonly #publisher: Publisher | null;
+  readonly #recency: RecencyFeed;
   readonly #unproven = new Map<number, { idx: number[]; hash: bigint[] }>();
-  readonly #lookedUp = new Set<number>();
   readonly #zombies = new Map<number, number>();
   readonly #storeFailures = new Set<number>();
   #lost = 0;
@@ -111,8 +112,13 @@ export class BlockStore implements AsyncDisposable {
         dropOwn: (ino, bytes) => this.#dropOwn(ino, bytes),
       },
     });
+    const guard = (work: Promise<void>): Promise<void> => this.#guard(work);
+    this.#publisher = options.publish
+      ? new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard })
+      : null;
+    this.#recency = new RecencyFeed(options);
     if (!options.clean) this.#loadUnproven();
-    this.#touchTimer = options.clock.startInterval(TOUCH_EVERY, () => void this.#guard(this.#touch())).unref();
+    this.#touchTimer = options.clock.startInterval(TOUCH_EVERY, () => void this.#guard(this.#recency.flush())).unref();
   }
 
   /** Blocks that could not be read back or did not match their hash, since the start. */
@@ -172,7 +178,7 @@ export class BlockStore implements AsyncDisposable {
     const unproven = this.#unproven.get(ino);
     if (unproven === undefined) {
       engine.attach(this.#o.volume, ino, node.size, resident, published);
-      if (this.#o.publish && object?.state === 1) this.#publish(ino);
+      if (object?.state === 1) this.#publisher?.publish(ino);
       return;
     }
     const hashes = BigUint64Array.from(unproven.hash);
@@ -191,7 +197,7 @@ export class BlockStore implements AsyncDisposable {
 
   /** The file was looked up: whoever opens it may read the kernel's pages, of which nothing is heard here. */
   used(node: { readonly ino: number; readonly dir: boolean }): void {
-    if (!node.dir) this.#lookedUp.add(node.ino);
+    if (!node.dir) this.#recency.note(node.ino);
   }
 
   /** Whether all blocks of the object are on the disk or about to be committed. */
@@ -236,7 +242,10 @@ export class BlockStore implements AsyncDisposable {
   onStoreFailed(event: NativeEvent): void {
     if (this.#storeFailures.has(event.c)) return;
     this.#storeFailures.add(event.c);
-    const error = new DlfsError('disk-full', `cannot write to the cache in ${this.#o.folder} (errno ${event.c}): serving without caching`);
+    const error = new DlfsError(
+      'disk-full',
+      `cannot write to the cache in ${this.#o.folder} (errno ${event.c}): serving without caching`,
+    );
     this.#o.log.error(error.message, { err: error, errno: event.c });
   }
 
@@ -286,11 +295,10 @@ export class BlockStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     this.#touchTimer[Symbol.dispose]();
-    this.#publishing.clear();
-    await this.#publishing.onIdle();
+    await this.#publisher?.[Symbol.asyncDispose]();
     await this.flush();
     this.#groupTimer?.[Symbol.dispose]();
-    await this.#touch();
+    await this.#recency.flush();
   }
 
   #hold(ino: number): Held {
@@ -340,7 +348,9 @@ export class BlockStore implements AsyncDisposable {
     });
     if (synced.errno !== 0) {
       // Data of unknown state: forget it rather than promise it.
-      this.#o.log.error('the cache disk failed to sync: blocks are dropped and will be fetched again', { errno: synced.errno });
+      this.#o.log.error('the cache disk failed to sync: blocks are dropped and will be fetched again', {
+        errno: synced.errno,
+      });
       await this.dropObjects([...inos]);
       return;
     }
@@ -361,33 +371,12 @@ export class BlockStore implements AsyncDisposable {
     const held = this.#held.get(ino);
     if (held === undefined || held.uncommitted > 0 || held.order !== null) return;
     this.#held.delete(ino);
-    if (this.#o.publish && held.blocks >= held.geometry.blocks) this.#publish(ino);
+    if (held.blocks >= held.geometry.blocks) this.#publisher?.publish(ino);
   }
 
   /** Forgets objects of which a run was planned but nothing came. */
   #prune(): void {
     for (const [ino, held] of this.#held) if (held.uncommitted === 0 && held.order === null) this.#held.delete(ino);
-  }
-
-  #publish(ino: number): void {
-    if (this.#closing) return;
-    void this.#publishing.add(() => this.#guard(this.#verifyAndPublish(ino)));
-  }
-
-  async #verifyAndPublish(ino: number): Promise<void> {
-    if (this.#closing) return;
-    const object = this.#o.index.object(ino);
-    if (object === null || object.state === 2) return;
-    const { blocks } = this.geometryOf(ino);
-    for (let first = 0; first < blocks; first += VERIFY_PAGE) {
-      const { idx, hash } = this.#o.index.hashes(ino, first, VERIFY_PAGE);
-      if (idx.length !== Math.min(VERIFY_PAGE, blocks - first)) return;
-      const result = await this.#o.host.task((task) => {
-        this.#o.host.engine.verify(this.#o.volume, task, ino, Float64Array.from(idx), BigUint64Array.from(hash));
-      });
-      if (result.errno !== 0 || this.#closing) return; // each damaged block came as a `lost` event
-    }
-    if (this.#o.host.engine.publish(this.#o.volume, ino)) await this.#o.index.setState(ino, 2);
   }
 
   /** Coldest first, page by page, as far as the policy reads. */
@@ -426,14 +415,6 @@ export class BlockStore implements AsyncDisposable {
     return freed;
   }
 
-  async #touch(): Promise<void> {
-    const inos = new Set([...this.#o.host.engine.drainTouched(this.#o.volume), ...this.#lookedUp]);
-    this.#lookedUp.clear();
-    if (inos.size === 0) return;
-    const usedMs = this.#o.clock.wall();
-    await this.#o.index.touch([...inos].map((ino) => ({ ino, usedMs })));
-  }
-
   #loadUnproven(): void {
     for (const { ino, idx, hash } of this.#o.index.recentBlocks()) {
       const one = this.#unproven.get(ino) ?? { idx: [], hash: [] };
@@ -442,7 +423,9 @@ export class BlockStore implements AsyncDisposable {
       this.#unproven.set(ino, one);
     }
     if (this.#unproven.size > 0) {
-      this.#o.log.info('the last stop was not clean: recent blocks are verified before they are served', { files: this.#unproven.size });
+      this.#o.log.info('the last stop was not clean: recent blocks are verified before they are served', {
+        files: this.#unproven.size,
+      });
     }
   }
 
@@ -454,26 +437,4 @@ export class BlockStore implements AsyncDisposable {
       if (known.code !== 'interrupted') this.#o.log.error('the block store failed', { err: known });
     }
   }
-}
-
-function setBit(bitmap: Uint8Array, bit: number): void {
-  const byte = bit >> 3;
-  if (byte < bitmap.length) bitmap[byte] = (bitmap[byte] ?? 0) | (1 << (bit & 7));
-}
-
-function* bits(bitmap: Uint8Array): Generator<number> {
-  for (const [byte, value] of bitmap.entries()) {
-    for (let bit = 0; value >> bit !== 0; bit++) if (((value >> bit) & 1) === 1) yield byte * 8 + bit;
-  }
-}
-
-/** Disjoint ascending ranges of a set of blocks. */
-function toRanges(blocks: number[]): { first: number; count: number }[] {
-  const ranges: { first: number; count: number }[] = [];
-  for (const block of blocks.sort((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last?.first !== undefined && block === last.first + last.count) last.count += 1;
-    else ranges.push({ first: block, count: 1 });
-  }
-  return ranges;
 }

@@ -26,7 +26,15 @@ export interface RunEnd {
 
 /** The fetcher's kinds by number (native/src/http/fetcher.h, FetchKind). */
 const KINDS = [
-  'ok', 'http_error', 'connect_failed', 'tls_failed', 'timeout', 'reset', 'protocol', 'cancelled', 'rejected',
+  'ok',
+  'http_error',
+  'connect_failed',
+  'tls_failed',
+  'timeout',
+  'reset',
+  'protocol',
+  'cancelled',
+  'rejected',
 ] as const;
 /** Set by the run's own check of the etag. */
 const CHANGED = 100;

@@ -13,63 +13,20 @@
  *    backstop.)
  * 4. A version that the origin no longer has is asked for once, then fails at once until it is listed anew.
  */
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Timer } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
 import { errnoOf } from '../../base/errors/errno.ts';
-import type { Logger } from '../../base/log.ts';
 import { BLOCK_STATE } from '../../native/binding.ts';
-import type { NativeHost } from '../../native/host.ts';
-import type { Source } from '../../source/source.ts';
 import { retryAfterOf } from '../../source/source-failure.ts';
-import type { BlockStore } from '../blocks/store.ts';
-import type { NodeRow } from '../index/rows.ts';
-import { FetchConcurrency, type ConcurrencySnapshot, type FetchOutcome, type FetchTicket } from '../policy/concurrency.ts';
+import { FetchConcurrency, type FetchTicket } from '../policy/concurrency.ts';
 import type { BlockRange } from '../policy/geometry.ts';
 import { decideRetry } from '../policy/retry.ts';
 import { planRuns } from '../policy/runs.ts';
 import type { RunEnd } from './run-end.ts';
+import { DeadVersions } from './dead-versions.ts';
+import type { SchedulerOptions, SchedulerStats } from './scheduler-options.ts';
+import { attemptKey, describeRange, outcomeOf, spanOf, type Wanted } from './ranges.ts';
 import { RunQueue, type QueuedRun } from './run-queue.ts';
-
-/** What the scheduler is made of. */
-export interface SchedulerOptions {
-  readonly host: NativeHost;
-  readonly volume: number;
-  readonly endpoint: number;
-  readonly source: Source;
-  readonly store: BlockStore;
-  readonly blockSize: number;
-  /** Bytes of block buffers in all; half of them may be in flight. */
-  readonly memory: number;
-  readonly ioTimeoutMs: number;
-  readonly node: (ino: number) => NodeRow | null;
-  /** Full key of a file. */
-  readonly keyOf: (ino: number) => string;
-  /** The origin has another version of this file, or none: its directory wants a fresh listing. */
-  readonly onChanged: (ino: number) => void;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly log: Logger;
-}
-
-/** Counters for stats. */
-export interface SchedulerStats {
-  readonly gets: number;
-  readonly bytes: number;
-  readonly failures: number;
-  readonly retries: number;
-  readonly demandRuns: number;
-  readonly readaheadRuns: number;
-  readonly queued: number;
-  readonly running: number;
-  readonly concurrency: ConcurrencySnapshot;
-}
-
-/** What is wanted of one object and not planned yet. */
-interface Wanted {
-  readonly demand: Set<number>;
-  readahead: BlockRange[];
-  maxRunBlocks: number;
-}
 
 interface ActiveRun extends QueuedRun {
   readonly run: number;
@@ -90,8 +47,6 @@ const STALL_TIMEOUT = 20_000;
 const CONNECT_TIMEOUT = 10_000;
 /** Every range of an object. */
 const EVERYTHING: readonly BlockRange[] = [{ first: 0, count: Infinity }];
-/** How many versions that are known to be gone are remembered. */
-const MAX_DEAD = 10_000;
 
 /** See the file's header. */
 export class FetchScheduler implements Disposable {
@@ -104,7 +59,7 @@ export class FetchScheduler implements Disposable {
   /** A run of each object under way, to which arriving blocks are counted. */
   readonly #latestByIno = new Map<number, ActiveRun>();
   readonly #attempts = new Map<string, Attempt>();
-  readonly #dead = new Map<number, DlfsError>();
+  readonly #dead: DeadVersions;
   readonly #timers = new Set<Timer>();
   #pumpTimer: Timer | null = null;
   #waitingForSource = false;
@@ -118,6 +73,7 @@ export class FetchScheduler implements Disposable {
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
+    this.#dead = new DeadVersions(options.clock);
     const maxBytes = Math.max(options.blockSize * 2, Math.floor(options.memory / 2));
     this.#concurrency = new FetchConcurrency({ maxBytes }, options.clock.monotonic());
   }
@@ -144,8 +100,8 @@ export class FetchScheduler implements Disposable {
 
   /** A reader waits for this block. Takes effect with `plan`. */
   demand(ino: number, block: number): void {
-    const dead = this.#dead.get(ino);
-    if (dead !== undefined) {
+    const dead = this.#dead.of(ino);
+    if (dead !== null) {
       this.#o.host.engine.failBlocks(this.#o.volume, ino, block, 1, errnoOf(dead.code));
       return;
     }
@@ -154,7 +110,7 @@ export class FetchScheduler implements Disposable {
 
   /** These blocks will be asked for soon, nearest first. Takes effect with `plan`. */
   ahead(ino: number, ranges: readonly BlockRange[], maxRunBlocks: number): void {
-    if (ranges.length === 0 || this.#dead.has(ino)) return;
+    if (ranges.length === 0 || this.#dead.of(ino) !== null) return;
     const wanted = this.#want(ino);
     wanted.readahead.push(...ranges);
     wanted.maxRunBlocks = Math.max(wanted.maxRunBlocks, maxRunBlocks);
@@ -174,11 +130,6 @@ export class FetchScheduler implements Disposable {
     for (const [ino, wanted] of this.#wanted) this.#planObject(ino, wanted);
     this.#wanted.clear();
     this.#pump();
-  }
-
-  /** A directory was listed anew: what failed before may be asked for again. */
-  forgive(ino: number): void {
-    this.#dead.delete(ino);
   }
 
   /** A block of a run has arrived: throughput as it comes, not at the end of a long run. */
@@ -375,7 +326,11 @@ export class FetchScheduler implements Disposable {
     }
     this.#retries += 1;
     this.#attempts.set(key, attempt);
-    this.#o.log.debug('a fetch failed and will be tried again', { ...describeRange(range), tries: attempt.tries, err: error });
+    this.#o.log.debug('a fetch failed and will be tried again', {
+      ...describeRange(range),
+      tries: attempt.tries,
+      err: error,
+    });
     const delay = decision.action === 'now' ? 0 : decision.delay;
     const timer = this.#o.clock
       .startTimer(delay, () => {
@@ -406,9 +361,8 @@ export class FetchScheduler implements Disposable {
     const { host, volume } = this.#o;
     host.engine.failBlocks(volume, range.ino, range.first, range.count, errnoOf(error.code));
     const final = error.code === 'gone' || error.code === 'changed-at-origin' || error.code === 'archived';
-    if (final && !this.#dead.has(range.ino)) {
-      if (this.#dead.size >= MAX_DEAD) this.#dead.delete(this.#dead.keys().next().value ?? 0);
-      this.#dead.set(range.ino, error);
+    if (final && this.#dead.of(range.ino) === null) {
+      this.#dead.add(range.ino, error);
       this.#sayGivenUp(range, error);
       if (error.code !== 'archived') this.#o.onChanged(range.ino);
     } else if (waited && !final) {
@@ -417,7 +371,10 @@ export class FetchScheduler implements Disposable {
   }
 
   #sayGivenUp(range: QueuedRun, error: DlfsError): void {
-    this.#o.log.error(`cannot read ${this.#o.keyOf(range.ino)}: ${error.message}`, { code: error.code, ...describeRange(range) });
+    this.#o.log.error(`cannot read ${this.#o.keyOf(range.ino)}: ${error.message}`, {
+      code: error.code,
+      ...describeRange(range),
+    });
   }
 
   #renew(): void {
@@ -438,7 +395,9 @@ export class FetchScheduler implements Disposable {
     const key = this.#o.keyOf(ino);
     const { outcome } = end;
     if (outcome.kind === 'changed') {
-      return new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', { key });
+      return new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', {
+        key,
+      });
     }
     if (outcome.kind === 'reply') return this.#o.source.failure(key, outcome.reply);
     if (outcome.kind === 'transport') return this.#o.source.transportFailure(key, outcome.how, outcome.text);
@@ -460,36 +419,4 @@ export class FetchScheduler implements Disposable {
     if (count > 0) this.#activeByIno.set(ino, count);
     else this.#activeByIno.delete(ino);
   }
-}
-
-function attemptKey(range: QueuedRun): string {
-  return `${range.ino}:${range.first}`;
-}
-
-function describeRange(range: QueuedRun): { ino: number; first: number; count: number } {
-  return { ino: range.ino, first: range.first, count: range.count };
-}
-
-function outcomeOf(error: DlfsError): FetchOutcome {
-  if (error.code === 'throttled') return { kind: 'throttled', retryAfter: retryAfterOf(error) };
-  if (error.code === 'timeout' || error.code === 'endpoint-unreachable') return { kind: 'lost' };
-  return { kind: 'neutral' };
-}
-
-/** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
-function spanOf(wanted: Wanted, blocks: number): BlockRange | null {
-  let first = Infinity;
-  let end = 0;
-  for (const block of wanted.demand) {
-    first = Math.min(first, block);
-    end = Math.max(end, block + 1);
-  }
-  for (const range of wanted.readahead) {
-    if (range.count === 0) continue;
-    first = Math.min(first, range.first);
-    end = Math.max(end, range.first + range.count);
-  }
-  first = Math.max(0, first - 1);
-  end = Math.min(blocks, end + 1);
-  return first < end ? { first, count: end - first } : null;
 }

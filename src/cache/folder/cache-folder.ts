@@ -56,7 +56,12 @@ export class CacheFolder implements AsyncDisposable {
    * @param root `--cache-dir`
    * @throws DlfsError `cache-busy` naming the mount that has it; `cache-unusable`, `disk-full`
    */
-  static async open(root: string, identity: SourceIdentity, owner: FolderOwner, native: NativeBinding): Promise<CacheFolder> {
+  static async open(
+    root: string,
+    identity: SourceIdentity,
+    owner: FolderOwner,
+    native: NativeBinding,
+  ): Promise<CacheFolder> {
     await checkCacheDisk(root);
     const path = join(root, await fingerprint(identity));
     await mkdir(join(path, 'objects'), { recursive: true, mode: 0o700 });
@@ -94,7 +99,10 @@ async function busy(path: string, identity: SourceIdentity): Promise<DlfsError> 
   const owner = await ownerOf(path);
   const who = owner === null ? 'another process' : `the mount at ${owner.dir} (pid ${owner.pid})`;
   const source = `s3://${identity.bucket}/${identity.prefix}`;
-  return new DlfsError('cache-busy', `${source} is served already by ${who}: use that, or give this one a cache of its own with --cache-dir`);
+  return new DlfsError(
+    'cache-busy',
+    `${source} is served already by ${who}: use that, or give this one a cache of its own with --cache-dir`,
+  );
 }
 
 /** Replaces a small file by rename: a reader sees the old one or the new one. */

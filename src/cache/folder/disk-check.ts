@@ -46,7 +46,10 @@ export async function checkCacheDisk(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const kind = UNFIT.get((await statfs(directory)).type);
     if (kind !== undefined) {
-      throw new DlfsError('cache-unusable', `the cache directory ${directory} is on ${kind}, ${REASON[kind] ?? 'unfit'} (--cache-dir)`);
+      throw new DlfsError(
+        'cache-unusable',
+        `the cache directory ${directory} is on ${kind}, ${REASON[kind] ?? 'unfit'} (--cache-dir)`,
+      );
     }
     const trial = join(directory, `.trial-${process.pid}`);
     const file = await open(trial, 'wx', 0o600);

@@ -27,6 +27,6 @@ export function identityOf(source: SourceOptions): SourceIdentity {
 /** @returns 16 hexadecimal digits: XXH64 of the identity as JSON with its fields in this file's order */
 export async function fingerprint(identity: SourceIdentity): Promise<string> {
   const { kind, endpoint, bucket, prefix } = identity;
-  const { h64ToString } = await xxhash();
-  return h64ToString(JSON.stringify({ kind, endpoint, bucket, prefix }));
+  const hasher = await xxhash();
+  return hasher.h64ToString(JSON.stringify({ kind, endpoint, bucket, prefix }));
 }

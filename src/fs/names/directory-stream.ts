@@ -31,7 +31,11 @@ export interface PackedEntries {
  * Packs entries that follow `cookie`.
  * @param self the directory's own number, and its parent's, for the dot entries
  */
-export function packEntries(cookie: number, self: { ino: number; parent: number }, rows: readonly NodeRow[]): PackedEntries {
+export function packEntries(
+  cookie: number,
+  self: { ino: number; parent: number },
+  rows: readonly NodeRow[],
+): PackedEntries {
   const dots: [string, number, number][] = [];
   if (cookie < DOT) dots.push(['.', self.ino, DOT]);
   if (cookie < DOT_DOT) dots.push(['..', self.parent === 0 ? self.ino : self.parent, DOT_DOT]);

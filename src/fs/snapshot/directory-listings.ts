@@ -97,13 +97,11 @@ export class DirectoryListings implements AsyncDisposable {
     this.#stop.signal.throwIfAborted();
     await using listing = await index.beginDirectory(dir);
     this.#lists += 1;
-    let more = true;
     for await (const page of source.list(listing.prefix, { delimiter: '/', signal: this.#stop.signal })) {
       const { changes, stopped } = await listing.add(page);
       for await (const batch of changes) this.#o.onChanges(batch);
       this.#wake(dir);
-      more = stopped === null;
-      if (!more) break;
+      if (stopped !== null) break;
     }
     await this.#o.onListed(dir, await listing.finish());
   }

@@ -63,7 +63,11 @@ export async function listAll(options: FullListingOptions): Promise<ListingOutco
 }
 
 /** Runs all; the first failure stops the others and is thrown. */
-async function inParallel<T>(keys: readonly string[], run: (key: string) => Promise<T>, failed: AbortController): Promise<T[]> {
+async function inParallel<T>(
+  keys: readonly string[],
+  run: (key: string) => Promise<T>,
+  failed: AbortController,
+): Promise<T[]> {
   const queue = new PQueue({ concurrency: LANES });
   try {
     return await Promise.all(keys.map((key) => queue.add(() => run(key))));

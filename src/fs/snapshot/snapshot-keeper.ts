@@ -179,7 +179,9 @@ export class SnapshotKeeper implements AsyncDisposable {
     if (this.#saidLimit) return;
     this.#saidLimit = true;
     const { listLimit } = this.#o;
-    this.#o.log.warn(`the dataset has more than ${listLimit} entries (--list-limit): directories are listed as they are used`);
+    this.#o.log.warn(
+      `the dataset has more than ${listLimit} entries (--list-limit): directories are listed as they are used`,
+    );
   }
 
   async #tell(outcome: ListingOutcome): Promise<void> {
@@ -192,7 +194,8 @@ export class SnapshotKeeper implements AsyncDisposable {
     // A name that is new replaces at most a negative entry; one that is the same replaces nothing.
     const real = changes.filter((change) => change.oldIno !== null || change.newIno !== null);
     if (real.length === 0 && !overflow) return;
-    for (const { oldIno, newIno, dir } of real) if (oldIno !== null && oldIno !== newIno && !dir) this.#superseded.add(oldIno);
+    for (const { oldIno, newIno, dir } of real)
+      if (oldIno !== null && oldIno !== newIno && !dir) this.#superseded.add(oldIno);
     const directories = new Set(real.map((change) => change.parent));
     const everything = overflow || real.length > MAX_TOLD;
     for (const dir of directories) this.#o.onDirectoryChanged(dir);

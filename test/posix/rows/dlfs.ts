@@ -14,8 +14,8 @@ import { at, type Rows } from '../target.ts';
 const ETAG = 'user.dlfs.etag';
 const CACHED = 'user.dlfs.cached';
 
-/** A resident fraction as text: 0 to 1, rounded to four decimals. */
-const FRACTION = /^(0\.\d{4}|1\.0000)$/;
+/** A resident fraction as text: 0 to 1, rounded to at most four decimals. */
+const FRACTION = /^(0(\.\d{1,4})?|1)$/;
 
 /** How long what was read may take to be counted as cached: it is written to the disk behind the reader's back. */
 const SETTLE_MS = 10_000;

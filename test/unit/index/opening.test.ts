@@ -3,7 +3,17 @@
  */
 import assert from 'node:assert/strict';
 import Database from 'better-sqlite3';
-import { existsSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
@@ -83,20 +93,22 @@ describe('an index', () => {
 
   test('that cannot be created is refused with the reason', async () => {
     await using folder = await TempDir.create('index');
-    await assert.rejects(openIn(join(folder.path, 'missing')), (error: { code?: string }) => error.code !== 'internal');
+    await assert.rejects(openIn(join(folder.path, 'missing')), { code: 'cache-unusable' });
   });
 });
 
 describe('an index that cannot be used', () => {
   const cases: readonly (readonly [string, RegExp, (file: string) => void])[] = [
     ['garbage', /not a database/, (file) => writeFileSync(file, 'garbage '.repeat(1000))],
-    ['a short piece of garbage', /not a database/, (file) => writeFileSync(file, 'x')],
-    ['half of itself', /cut short/, (file) => truncateSync(file, Math.floor(statSync(file).size / 2))],
+    ['a short piece of garbage', /too short/, (file) => writeFileSync(file, 'x')],
+    ['itself less a few bytes', /cut short/, (file) => truncateSync(file, statSync(file).size - 10)],
+    ['half of itself', /damaged/, (file) => truncateSync(file, Math.floor(statSync(file).size / 2))],
     ['a database of another program', /another program/, (file) => alter(file, 'PRAGMA application_id = 1')],
     ['of a newer version', /newer version/, (file) => alter(file, `PRAGMA user_version = ${MIGRATIONS.length + 1}`)],
     ['without a schema', /no schema/, (file) => alter(file, 'PRAGMA user_version = 0')],
     ['without its fixed rows', /fixed rows/, (file) => alter(file, 'DELETE FROM node')],
-    ['without a table', /./, (file) => alter(file, 'DROP TABLE node')],
+    ['without an index', /tables/, (file) => alter(file, 'DROP INDEX node_died')],
+    ['without a table', /tables/, (file) => alter(file, 'DROP TABLE node')],
     ['found damaged in use', /damage/, (file) => writeFileSync(`${file}.suspect`, '')],
   ];
   for (const [title, reason, spoil] of cases) {
@@ -134,24 +146,32 @@ describe('an index that cannot be used', () => {
     );
   });
 
-  test('and found damaged in use is remembered, and told with the read or write that found it', async () => {
+  test('because it turns out damaged while it is in use fails what meets the damage, and is set aside at the next start', async () => {
     await using folder = await TempDir.create('index');
     const file = join(folder.path, 'index.db');
     {
       await using index = await openIn(folder.path);
-      const names = Array.from({ length: 3000 }, (_, number) => [`file-${number}`, {}]);
-      await listAll(index, Object.fromEntries(names));
+      await listAll(index, Object.fromEntries(Array.from({ length: 3000 }, (_, number) => [`file-${number}`, {}])));
     }
-    // A page in the middle, long after the ones that opening reads.
+    // The root of the index by name: opening has no need of it, the first lookup has.
     using stack = new DisposableStack();
-    const pages = stack.adopt(new Database(file), (database) => database.close());
-    const root =
-      pages.prepare<[], number>(`SELECT rootpage FROM sqlite_schema WHERE name = 'node_name'`).pluck().get() ?? 0;
+    const database = stack.adopt(new Database(file), (connection) => connection.close());
+    const page =
+      database.prepare<[], number>(`SELECT rootpage FROM sqlite_schema WHERE name = 'node_name'`).pluck().get() ?? 0;
     stack.dispose();
-    writeFileSync(file, Buffer.alloc(4096, 0xff), { flag: 'r+', flush: true });
-    assert.ok(root > 1);
+    const descriptor = openSync(file, 'r+');
+    writeSync(descriptor, Buffer.alloc(4096, 0xff), 0, 4096, (page - 1) * 4096);
+    closeSync(descriptor);
+    {
+      await using index = await openIn(folder.path);
+      assert.equal(index.opening.kind, 'existing');
+      assert.throws(() => index.lookup(ROOT_INO, 'file-1'), { code: 'corrupt' });
+      assert.equal(index.node(ROOT_INO)?.dir, true, 'what is whole can still be read');
+      await assert.rejects(listAll(index, { a: {} }), { code: 'corrupt' });
+    }
     await using index = await openIn(folder.path);
-    assert.equal(index.opening.kind, 'rebuilt', 'its first page was lost');
+    assert.equal(index.opening.kind, 'rebuilt');
+    assert.match(index.opening.reason ?? '', /in use/);
   });
 
   test('leaves its numbers alone: those of a rebuilt index were never given before', async () => {
@@ -177,11 +197,11 @@ describe('a schema', () => {
     const migrations = [
       ...MIGRATIONS,
       (database: Database.Database) => {
-        ran.push(2);
+        if (!database.memory) ran.push(2);
         database.exec('ALTER TABLE node ADD COLUMN note TEXT');
       },
       (database: Database.Database) => {
-        ran.push(3);
+        if (!database.memory) ran.push(3);
         database.exec(`UPDATE node SET note = 'new'`);
       },
     ];

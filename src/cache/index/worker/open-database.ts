@@ -62,13 +62,15 @@ export interface OpenDatabaseOptions {
  * @throws DlfsError `disk-full`, `cache-unusable`, `cache-busy`, `io`: what no new database would cure
  */
 export function openDatabase(options: OpenDatabaseOptions): OpenedDatabase {
-  const suspect = suspectMark(options.file);
-  if (existsSync(suspect)) return rebuild(options, 'damage was found while it was in use');
+  if (!existsSync(dirname(options.file)))
+    throw new DlfsError('cache-unusable', 'the folder of the cache does not exist');
+  if (existsSync(suspectMark(options.file))) return rebuild(options, 'damage was found while it was in use');
   try {
     return use(options, null);
   } catch (thrown) {
     if (thrown instanceof Unfit) return rebuild(options, thrown.message);
-    if (isUnreadable(thrown)) return rebuild(options, fromSqlite(thrown).message);
+    if (isUnreadable(thrown))
+      return rebuild(options, `it is damaged: ${thrown instanceof Error ? thrown.message : 'unreadable'}`);
     throw fromSqlite(thrown);
   }
 }
@@ -96,11 +98,12 @@ function use(options: OpenDatabaseOptions, rebuilt: { setAside: string; reason: 
   using stack = new DisposableStack();
   const database = stack.adopt(new Database(options.file), (connection) => connection.close());
   const migrations = options.migrations ?? MIGRATIONS;
-  const created = isEmpty(database);
+  const created = isEmpty(database, options.file);
   if (!created) requireOurs(database, migrations.length);
   configure(database);
   if (!created) requireWhole(database, options.file);
   migrate(database, migrations);
+  if (!created) requireTables(database, migrations);
   const { clean, emptied } = start(database, options, created);
   stack.move();
   return {
@@ -115,8 +118,10 @@ function use(options: OpenDatabaseOptions, rebuilt: { setAside: string; reason: 
   };
 }
 
-function isEmpty(database: Connection): boolean {
-  return pragma(database, 'schema_version') === 0 && pragma(database, 'page_count') === 0;
+function isEmpty(database: Connection, file: string): boolean {
+  if (pragma(database, 'schema_version') !== 0 || pragma(database, 'page_count') !== 0) return false;
+  if (statSync(file).size > 0) throw new Unfit('it is too short to be a database');
+  return true;
 }
 
 function requireOurs(database: Connection, newest: number): void {
@@ -149,6 +154,21 @@ function requireWhole(database: Connection, file: string): void {
   const expected = pragma(database, 'page_count') * pragma(database, 'page_size');
   const actual = statSync(file).size;
   if (actual < expected) throw new Unfit(`it was cut short: ${actual} of ${expected} bytes are left`);
+}
+
+/** Tables and indexes are compared with those of a new database: a statement that does not fit would show only later. */
+function requireTables(database: Connection, migrations: readonly Migration[]): void {
+  using stack = new DisposableStack();
+  const fresh = stack.adopt(new Database(':memory:'), (connection) => connection.close());
+  migrate(fresh, migrations);
+  if (schemaOf(database) !== schemaOf(fresh)) throw new Unfit('its tables are not those of its version');
+}
+
+function schemaOf(database: Connection): string {
+  const names = database
+    .prepare<[], string>('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY sql')
+    .pluck();
+  return names.all().join(';');
 }
 
 function migrate(database: Connection, migrations: readonly Migration[]): void {

@@ -1,0 +1,140 @@
+// Volume, the way of a received block to the disk: hash, write, sync; and blocks that cannot be stored.
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "volume.h"
+#include "xxh64.h"
+
+namespace dlfs {
+namespace {
+
+// Up to this many files are synced one by one; from there on one syncfs is cheaper than their journal commits.
+constexpr size_t kSyncOneByOne = 4;
+
+}  // namespace
+
+void Volume::sync(uint64_t task, std::vector<uint64_t> inos) {
+  disk_.submit([self = shared_from_this(), task, inos = std::move(inos)] {
+    int error = 0;
+    if (inos.size() > kSyncOneByOne) {
+      error = self->dir_.sync_all();
+    } else {
+      for (const uint64_t ino : inos) {
+        const UniqueFd fd = self->dir_.open(ino, false, true);
+        // A file that was evicted meanwhile has nothing left to settle.
+        if (fd ? ::fdatasync(fd.get()) != 0 : errno != ENOENT) error = errno;
+      }
+    }
+    self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error);
+  });
+}
+
+void Volume::block_complete(const std::shared_ptr<File>& file, uint32_t block, std::shared_ptr<Buffer> buffer,
+                            bool store) {
+  if (!store) {
+    const size_t bytes = buffer->bytes().size();
+    {
+      std::lock_guard lock(file->mu);
+      file->arrivals[block].state = Arrival::State::kVolatile;
+    }
+    keep_volatile(file, block, bytes);
+    return;
+  }
+  const uint64_t hash = xxh64(buffer->bytes());
+  {
+    std::lock_guard lock(file->mu);
+    file->arrivals[block].state = Arrival::State::kStoring;
+  }
+  disk_.submit([self = shared_from_this(), file, block, buffer = std::move(buffer), hash] {
+    self->store_block(file, block, buffer, hash);
+  });
+}
+
+void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, const std::shared_ptr<Buffer>& buffer,
+                         uint64_t hash) {
+  const BlockRange range{block, block};
+  const auto bytes = buffer->bytes();
+  int error = 0;
+  {
+    std::unique_lock lock(file->mu);
+    for (;;) {
+      error = 0;
+      if (!ensure_fd(*file, true)) {
+        error = errno;
+        break;
+      }
+      const auto fd = file->fd;
+      const uint32_t epoch = file->epoch;
+      file->pinned.push_back(range);
+      lock.unlock();
+      size_t done = 0;
+      while (done < bytes.size() && error == 0) {
+        const ssize_t n = ::pwrite(fd->get(), bytes.data() + done, bytes.size() - done,
+                                   static_cast<off_t>((static_cast<uint64_t>(block) << shift_) + done));
+        if (n > 0) {
+          done += static_cast<size_t>(n);
+        } else if (n == 0 || errno != EINTR) {
+          error = n == 0 ? EIO : errno;
+        }
+      }
+      lock.lock();
+      unpin(*file, range);
+      // The file was unlinked while we wrote: the bytes went nowhere, write them into its successor.
+      if (epoch == file->epoch) break;
+    }
+    if (error == 0) {
+      file->set_resident(block);
+      file->arrivals.erase(block);
+    } else {
+      file->arrivals[block].state = Arrival::State::kVolatile;
+    }
+  }
+  if (error != 0) {
+    events_.push(EventType::kStoreFailed, options_.id, static_cast<double>(file->ino), block, error);
+    keep_volatile(file, block, bytes.size());
+    return;
+  }
+  stats_.stored_blocks.fetch_add(1, std::memory_order_relaxed);
+  stats_.stored_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+  events_.push(EventType::kStored, options_.id, static_cast<double>(file->ino), block,
+               static_cast<double>(bytes.size()), static_cast<double>(hash >> 32),
+               static_cast<double>(hash & 0xffffffffU));
+}
+
+void Volume::keep_volatile(const std::shared_ptr<File>& file, uint32_t block, size_t bytes) {
+  {
+    std::lock_guard lock(volatile_mu_);
+    volatile_.push_back({file, block, bytes});
+    volatile_bytes_ += bytes;
+  }
+  trim_volatile(budget_.starved() ? 0 : options_.max_volatile);
+}
+
+void Volume::relieve() {
+  if (budget_.starved()) trim_volatile(0);
+}
+
+void Volume::trim_volatile(size_t limit) {
+  for (;;) {
+    Volatile oldest;
+    {
+      std::lock_guard lock(volatile_mu_);
+      if (volatile_bytes_ <= limit || volatile_.empty()) return;
+      oldest = volatile_.front();
+      volatile_.pop_front();
+      volatile_bytes_ -= oldest.bytes;
+    }
+    const auto file = oldest.file.lock();
+    if (!file) continue;
+    std::shared_ptr<Buffer> dropped;  // freed after the lock: its release may call back into fetch threads
+    std::lock_guard lock(file->mu);
+    const auto it = file->arrivals.find(oldest.block);
+    if (it != file->arrivals.end() && it->second.state == Arrival::State::kVolatile) {
+      dropped = std::move(it->second.buffer);
+      file->arrivals.erase(it);
+    }
+  }
+}
+
+}  // namespace dlfs

@@ -1,0 +1,50 @@
+/**
+ * Small pure helpers of the scheduler: names of ranges, spans of wishes, what a failure says about load.
+ */
+import type { DlfsError } from '../../base/errors.ts';
+import { retryAfterOf } from '../../source/source-failure.ts';
+import type { FetchOutcome } from '../policy/concurrency.ts';
+import type { BlockRange } from '../policy/geometry.ts';
+import type { QueuedRun } from './run-queue.ts';
+
+/** What is wanted of one object and not planned yet. */
+export interface Wanted {
+  readonly demand: Set<number>;
+  readahead: BlockRange[];
+  maxRunBlocks: number;
+}
+
+/** Names a range in the book of failed tries. */
+export function attemptKey(range: QueuedRun): string {
+  return `${range.ino}:${range.first}`;
+}
+
+/** A range as fields of a log line. */
+export function describeRange(range: QueuedRun): { ino: number; first: number; count: number } {
+  return { ino: range.ino, first: range.first, count: range.count };
+}
+
+/** What a failed run says about the origin's load. */
+export function outcomeOf(error: DlfsError): FetchOutcome {
+  if (error.code === 'throttled') return { kind: 'throttled', retryAfter: retryAfterOf(error) };
+  if (error.code === 'timeout' || error.code === 'endpoint-unreachable') return { kind: 'lost' };
+  return { kind: 'neutral' };
+}
+
+/** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
+export function spanOf(wanted: Wanted, blocks: number): BlockRange | null {
+  let first = Infinity;
+  let end = 0;
+  for (const block of wanted.demand) {
+    first = Math.min(first, block);
+    end = Math.max(end, block + 1);
+  }
+  for (const range of wanted.readahead) {
+    if (range.count === 0) continue;
+    first = Math.min(first, range.first);
+    end = Math.max(end, range.first + range.count);
+  }
+  first = Math.max(0, first - 1);
+  end = Math.min(blocks, end + 1);
+  return first < end ? { first, count: end - first } : null;
+}

@@ -1,0 +1,44 @@
+/**
+ * What the fetch scheduler is made of, and what it tells of itself.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { NativeHost } from '../../native/host.ts';
+import type { Source } from '../../source/source.ts';
+import type { BlockStore } from '../blocks/store.ts';
+import type { NodeRow } from '../index/rows.ts';
+import type { ConcurrencySnapshot } from '../policy/concurrency.ts';
+
+/** What the scheduler is made of. */
+export interface SchedulerOptions {
+  readonly host: NativeHost;
+  readonly volume: number;
+  readonly endpoint: number;
+  readonly source: Source;
+  readonly store: BlockStore;
+  readonly blockSize: number;
+  /** Bytes of block buffers in all; half of them may be in flight. */
+  readonly memory: number;
+  readonly ioTimeoutMs: number;
+  readonly node: (ino: number) => NodeRow | null;
+  /** Full key of a file. */
+  readonly keyOf: (ino: number) => string;
+  /** The origin has another version of this file, or none: its directory wants a fresh listing. */
+  readonly onChanged: (ino: number) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** Counters for stats. */
+export interface SchedulerStats {
+  readonly gets: number;
+  readonly bytes: number;
+  readonly failures: number;
+  readonly retries: number;
+  readonly demandRuns: number;
+  readonly readaheadRuns: number;
+  readonly queued: number;
+  readonly running: number;
+  readonly concurrency: ConcurrencySnapshot;
+}
