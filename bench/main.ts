@@ -146,11 +146,16 @@ async function main(): Promise<void> {
     results.push(result);
   }
   const table = renderRun(results);
-  writeTable(OUT, table);
+  if (results.length > 0) writeTable(OUT, table);
   process.stdout.write(`\n${table}`);
   if (interrupt.signal.aborted || results.some(({ failures }) => failures.length > 0)) process.exitCode = 1;
   const figures = renderFigures(readResults(OUT).filter(({ quick }) => !quick));
   if (figures !== null) writeFileSync(FIGURES, figures);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

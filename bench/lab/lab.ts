@@ -19,6 +19,7 @@ import { filesOf, bytesOf, folderOf, provide, type Dataset } from './datasets.ts
 import { freshStats } from './daemon-stats.ts';
 import { dlfs } from './dlfs.ts';
 import { LOCAL_DISK } from './local-disk.ts';
+import { lockBench } from './lock.ts';
 import { endpointOf, startGateway } from './origin.ts';
 import { rclone, s3fs } from './peers.ts';
 import { BUCKETS, OUT, WORK } from './places.ts';
@@ -73,6 +74,7 @@ export class Lab implements AsyncDisposable {
    */
   static async open(signal: AbortSignal, say: (line: string) => void): Promise<Lab> {
     await using stack = new AsyncDisposableStack();
+    stack.use(await lockBench());
     await mkdir(BUCKETS, { recursive: true });
     await removeWork();
     await mkdir(WORK, { recursive: true });

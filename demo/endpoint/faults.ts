@@ -315,7 +315,10 @@ export function endlessHeaders(): RawFault {
     respond: async (socket, _request, signal) => {
       await writeRaw(socket, 'HTTP/1.1 200 OK\r\n');
       // A write to a broken connection calls back at once: without a turn of the loop nobody would ever learn that it broke.
-      for (let n = 0; !signal.aborted && socket.writable; n++, await setImmediate()) await writeRaw(socket, `x-endless-${String(n)}: ${'y'.repeat(1000)}\r\n`);
+      for (let n = 0; !signal.aborted && socket.writable; n++) {
+        await writeRaw(socket, `x-endless-${String(n)}: ${'y'.repeat(1000)}\r\n`);
+        await setImmediate();
+      }
     },
   };
 }

@@ -6,9 +6,11 @@ import {
   cacheDiskType,
   examineCacheDisk,
   examineMachine,
+  examineMounts,
   examineSource,
   type Finding,
 } from '../daemon/doctor/index.ts';
+import { readMounts } from '../daemon/mountinfo.ts';
 import type { Context } from './context.ts';
 import { parseMountOptions, parseSource } from './mount-options.ts';
 import type { GivenOptions } from './option-table.ts';
@@ -35,13 +37,14 @@ export interface DoctorRequest {
  * @throws DlfsError `invalid-argument` for options that cannot work
  */
 export async function doctor(request: DoctorRequest, context: Context): Promise<ExitCode> {
-  const { environment, clock, output } = context;
+  const { environment, clock, output, registry } = context;
   const source = request.source === null ? null : parseSource(request.source, request.given);
   // The rest as a mount would have it without options.
   const { memory, cacheFloor } = parseMountOptions('s3://any', {});
   const findings = [
     ...examineMachine(memory, typeOf(request.cacheDir)),
     ...(await examineCacheDisk(request.cacheDir, cacheFloor)),
+    ...examineMounts(readMounts(), registry),
     ...(source === null ? [] : await examineSource({ source, environment, clock })),
   ];
   if (request.json) output.line(JSON.stringify(findings, null, 2));

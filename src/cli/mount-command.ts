@@ -13,11 +13,11 @@ import { formatSourceReference } from '../dataset/source-reference.ts';
 import { launchInBackground } from '../daemon/background/launch.ts';
 import { tellStarter } from '../daemon/background/messages.ts';
 import { runMountProcess } from '../daemon/background/mount-process.ts';
-import { hasSysAdmin, lookAtDevice } from '../daemon/doctor/index.ts';
+import { checkCacheDirectory, hasSysAdmin, lookAtDevice } from '../daemon/doctor/index.ts';
 import { logName } from '../daemon/log-file/log-path.ts';
 import { PrettySink } from '../daemon/log-file/pretty-sink.ts';
 import { DEFAULT_LOG_BYTES, DEFAULT_LOG_FILES, RotatingFile } from '../daemon/log-file/rotating-file.ts';
-import { readMounts } from '../daemon/mountinfo.ts';
+import { isWithin, readMounts } from '../daemon/mountinfo.ts';
 import { checkMountPoint, quoted } from '../daemon/registry/mount-point.ts';
 import { resolvePath } from '../daemon/registry/resolve-path.ts';
 import type { Context } from './context.ts';
@@ -136,13 +136,11 @@ async function serveHere(dir: string, options: MountOptions, log: Logger, contex
 function check(request: MountRequest, options: MountOptions, { registry }: Context): { dir: string } {
   const mounts = readMounts();
   const point = checkMountPoint(request.dir, mounts, registry);
-  const cache = resolvePath(options.cacheDir, mounts);
-  if (cache.kind === 'other')
-    throw new DlfsError('cache-unusable', `${cache.path} is not a directory; choose another with --cache-dir`);
-  if (cache.path === point.dir || cache.path.startsWith(`${point.dir}/`)) {
+  const cache = checkCacheDirectory(options.cacheDir, mounts);
+  if (isWithin(cache, point.dir)) {
     throw new DlfsError(
       'invalid-argument',
-      `the cache ${cache.path} would lie below the mount point ${point.dir}; choose another with --cache-dir`,
+      `the cache ${cache} would lie below the mount point ${point.dir}; choose another with --cache-dir`,
     );
   }
   const device = lookAtDevice();

@@ -111,9 +111,9 @@ for (const [title, pace] of [
         await world.settle();
       }),
       {
-        numRuns: Number(process.env['DLFS_MODEL_RUNS'] ?? 150),
+        numRuns: Number(process.env['DLFS_MODEL_RUNS'] ?? 120),
         ...(process.env['DLFS_MODEL_SEED'] === undefined ? {} : { seed: Number(process.env['DLFS_MODEL_SEED']) }),
-        interruptAfterTimeLimit: 60_000,
+        interruptAfterTimeLimit: Number(process.env['DLFS_MODEL_MS'] ?? 40_000),
         reporter: (result) => {
           if (!result.failed) return;
           const [keys = [], steps = []] = result.counterexample ?? [];

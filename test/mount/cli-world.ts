@@ -6,7 +6,7 @@
  * 1. Mount points are read by programs only: the origin lives in the test's own process.
  * 2. On disposal, mounts below its directory are ended, by force where they must be.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, realpath } from 'node:fs/promises';
 import { BytesContent, Faults, ObjectStore, readPolicy, S3Endpoint, storedObject } from '../../demo/endpoint/index.ts';
@@ -148,6 +148,18 @@ export function recordOf(dir: string): MountRecord {
 /** Names in a folder; none where it is missing. */
 export async function namesIn(folder: string): Promise<string[]> {
   return await readdir(folder).catch(() => []);
+}
+
+/**
+ * A process whose working directory is in a mount; the caller kills it. It goes there by itself: Node would wait for it to
+ * have done so, and the mount for the origin, which is in this process.
+ */
+export async function sleeperIn(dir: string): Promise<ChildProcess> {
+  const child = spawn('sh', ['-c', 'cd "$1" && echo there && exec sleep 1000', 'sh', dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  return child;
 }
 
 /** Runs a program to its end. */

@@ -7,7 +7,7 @@ import { logName } from '../../src/daemon/log-file/log-path.ts';
 import { execute } from '../posix/execute.ts';
 import { DLFS } from '../support/mount.ts';
 import { isAlive, until } from '../support/process.ts';
-import { CliWorld, kernelMounts, KEYS, mountsAt, namesIn, recordOf, registry } from './cli-world.ts';
+import { CliWorld, kernelMounts, KEYS, mountsAt, namesIn, recordOf, registry, sleeperIn } from './cli-world.ts';
 
 describe('dlfs mount in the background', () => {
   test('returns when the mount serves, saying where its log is, and umount ends it without a trace', async () => {
@@ -179,9 +179,8 @@ describe('dlfs umount', () => {
     const dir = world.at('mnt');
     await world.mount(dir);
     const { pid } = recordOf(dir);
-    const user = spawn('sleep', ['1000'], { cwd: `${dir}/a`, stdio: 'ignore' });
+    const user = await sleeperIn(`${dir}/a`);
     try {
-      await once(user, 'spawn');
       const refused = await world.call(['umount', dir]);
       assert.equal(refused.code, 8);
       assert.match(
@@ -258,9 +257,8 @@ describe('dlfs mount --foreground', () => {
     });
     const exited = once(child, 'exit');
     await once(child.stdout, 'data');
-    const user = spawn('sleep', ['1000'], { cwd: `${dir}/a`, stdio: 'ignore' });
+    const user = await sleeperIn(`${dir}/a`);
     try {
-      await once(user, 'spawn');
       child.kill('SIGINT');
       const log = (): Promise<string> => readFile(world.at('log'), 'utf8');
       await until(async () => (await log()).includes(`in use by sleep[${user.pid!}]`), 10_000, 'it says who uses it');

@@ -51,5 +51,6 @@ test('a dataset of 1,000,000 files is walked whole, and is there at once behind 
   assert.equal((await target.helper.call('listdir', at(target, '0999'))).length, FILES_A_DIR);
   assert.equal((await target.helper.call('stat', at(target, '0500/0500.txt'))).size, 7);
   assert.ok(performance.now() - start < AT_ONCE_MS);
-  assert.ok(target.origin.counters().list.requests <= 1, 'no listing but one that asks whether the keys are good');
+  // A question whether the keys are good may read a page ahead; a listing of all has a thousand.
+  assert.ok(target.origin.counters().list.requests <= 3, `${target.origin.counters().list.requests} listings`);
 });

@@ -11,7 +11,7 @@ import { findCycle, parseModule, readModules, type Module } from '../support/sou
 const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Longer files hold more than one concept: 400 lines and some grace. */
-const MAX_LINES = 450;
+const MAX_LINES = 500;
 
 /** Tables of cases are longer without being harder to read. */
 const MAX_TEST_LINES = 650;

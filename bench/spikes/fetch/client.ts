@@ -1,5 +1,7 @@
-// One client process of the fetch spike: does its order, prints its outcome as JSON.
-// The native client is driven from this thread, request by request, as the daemon would; undici runs in a worker thread.
+/**
+ * One client process of the fetch spike: does its order, prints its outcome as JSON.
+ * The native client is driven from this thread, request by request, as the daemon would; undici runs in a worker thread.
+ */
 
 import { open, writev } from 'node:fs';
 import { createRequire } from 'node:module';

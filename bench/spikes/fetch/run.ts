@@ -1,5 +1,7 @@
-// The fetch spike: undici in a worker thread against the native fetcher, with curl as the floor, all in one run against an
-// nginx of its own. usage: node run.ts WORK_DIR ROUNDS   (WORK_DIR on the disk to be measured; needs nginx, openssl, curl, g++)
+/**
+ * The fetch spike: undici in a worker thread against the native fetcher, with curl as the floor, all in one run against an
+ * nginx of its own. usage: node run.ts WORK_DIR ROUNDS   (WORK_DIR on the disk to be measured; needs nginx, openssl, curl, g++)
+ */
 
 import { execFileSync, spawn } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';

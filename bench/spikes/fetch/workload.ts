@@ -1,4 +1,6 @@
-// What the fetch spike's clients have to do, and what they report.
+/**
+ * What the fetch spike's clients have to do, and what they report.
+ */
 
 /** One ranged GET; `target` is the path at the origin. */
 export interface Range {

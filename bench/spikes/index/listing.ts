@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemClock } from '../../../src/base/clock.ts';
 import { CacheIndex, ROOT_INO } from '../../../src/cache/index/index.ts';
 import type { ListPage } from '../../../src/dataset/listing.ts';
@@ -46,6 +47,19 @@ async function list(index: CacheIndex, label: string, changed?: (index: number) 
   const shard = await listing.shard('subtree', '');
   let lookups = 0;
   let looking = 0;
+  const waits: number[] = [];
+  let listed = false;
+  // Somebody commits blocks all the while; on the first listing there is no file yet to commit to.
+  const commits = (async () => {
+    const train = index.lookup(ROOT_INO, 'train')?.ino ?? 0;
+    const file = index.children(index.children(train, 0, 1)[0]?.ino ?? 0, 0, 1)[0]?.ino ?? 0;
+    while (!listed) {
+      const sent = performance.now();
+      await index.commitBlocks(file === 0 ? [] : [{ ino: file, idx: 0, hash: 1n }]);
+      waits.push(performance.now() - sent);
+      await sleep(2);
+    }
+  })();
   for (const page of pages(changed)) {
     const adding = shard.add(page);
     const from = performance.now();
@@ -55,6 +69,9 @@ async function list(index: CacheIndex, label: string, changed?: (index: number) 
     await adding;
   }
   const outcome = await listing.finish();
+  listed = true;
+  await commits;
+  waits.sort((left, right) => left - right);
   let told = 0;
   for await (const batch of outcome.changes) told += batch.length;
   delay.disable();
@@ -70,6 +87,9 @@ async function list(index: CacheIndex, label: string, changed?: (index: number) 
     changed: outcome.changed,
     told,
     lookup_us_beside: round((looking / lookups) * 1000),
+    commit_p50_ms: round(waits[Math.floor(waits.length / 2)] ?? 0),
+    commit_p99_ms: round(waits[Math.floor(waits.length * 0.99)] ?? 0),
+    commit_max_ms: round(waits.at(-1) ?? 0),
     main_delay_p99_ms: round(delay.percentile(99) / 1e6),
     rss_mib: round(process.memoryUsage.rss() / 2 ** 20),
   });

@@ -1,3 +1,4 @@
+// The plain TCP transport: recv and send on a non-blocking socket.
 #include <sys/socket.h>
 #include <sys/uio.h>
 

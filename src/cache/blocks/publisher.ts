@@ -36,7 +36,7 @@ export class Publisher implements AsyncDisposable {
 
   /** Verifies and publishes in the background; a file that waits for that already is not queued again. */
   publish(ino: number): void {
-    if (this.#stop.signal.aborted || this.#queued.has(ino)) return;
+    if (this.#isClosing() || this.#queued.has(ino)) return;
     this.#queued.add(ino);
     void this.#queue.add(() =>
       this.#o.guard(this.#verifyAndPublish(ino)).finally(() => {
@@ -51,10 +51,14 @@ export class Publisher implements AsyncDisposable {
     await this.#queue.onIdle();
   }
 
+  #isClosing(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #verifyAndPublish(ino: number): Promise<void> {
     const { host, volume, index } = this.#o;
     const object = index.object(ino);
-    if (this.#stop.signal.aborted || object === null || object.state === 2) return;
+    if (this.#isClosing() || object === null || object.state === 2) return;
     const { blocks } = this.#o.geometryOf(ino);
     for (let first = 0; first < blocks; first += VERIFY_PAGE) {
       const { idx, hash } = index.hashes(ino, first, VERIFY_PAGE);
@@ -62,7 +66,7 @@ export class Publisher implements AsyncDisposable {
       const result = await host.task((task) => {
         host.engine.verify(volume, task, ino, Float64Array.from(idx), BigUint64Array.from(hash));
       });
-      if (result.errno !== 0 || this.#stop.signal.aborted) return; // each damaged block came as a `lost` event
+      if (result.errno !== 0 || this.#isClosing()) return; // each damaged block came as a `lost` event
     }
     if (host.engine.publish(volume, ino)) await index.setState(ino, 2);
   }

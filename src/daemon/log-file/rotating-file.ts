@@ -28,6 +28,7 @@ export interface RotatingFileOptions {
 
 /** 10 MiB of some 200 bytes a line are 50,000 lines: weeks of a healthy mount. Three of them are still opened by any editor. */
 export const DEFAULT_LOG_BYTES = 10 * 1024 * 1024;
+/** Files of a log, the one being written included. */
 export const DEFAULT_LOG_FILES = 3;
 
 /** See the file's header. Disposing it writes what is kept and closes the file. */

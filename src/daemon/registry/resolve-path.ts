@@ -33,7 +33,7 @@ export interface ResolvedPath {
  * @param path relative to the working directory, or absolute
  * @param mounts the kernel's table
  * @throws DlfsError `mount-busy` for a path below a mount of ours, `invalid-argument` for one with too many links or bytes,
- *   `not-found` where a part of it is not a directory, `privilege` where it may not be looked at
+ *   or with a part that is not a directory, `privilege` where it may not be looked at
  */
 export function resolvePath(path: string, mounts: readonly KernelMount[]): ResolvedPath {
   if (path === '' || path.includes('\0')) throw new DlfsError('invalid-argument', 'a directory has an empty name');
@@ -43,7 +43,7 @@ export function resolvePath(path: string, mounts: readonly KernelMount[]): Resol
   let kind: ResolvedPath['kind'] = 'directory';
   let links = 0;
   for (let name = todo.shift(); name !== undefined; name = todo.shift()) {
-    if (kind === 'other') throw new DlfsError('not-found', `${done} is not a directory`);
+    if (kind === 'other') throw new DlfsError('invalid-argument', `${done} is not a directory`);
     if (name === '..') {
       done = dirname(done); // nothing of `done` is a link
       continue;

@@ -9,6 +9,10 @@ import { parseSourceOptions } from '../../../src/dataset/source-options.ts';
 import { cacheDiskType, examineCacheDisk, examineMachine, examineSource } from '../../../src/daemon/doctor/index.ts';
 import * as machine from '../../../src/daemon/doctor/machine.ts';
 import { BytesContent, ObjectStore, readPolicy, S3Endpoint, storedObject } from '../../../demo/endpoint/index.ts';
+import { examineMounts } from '../../../src/daemon/doctor/index.ts';
+import { parseMountinfo } from '../../../src/daemon/mountinfo.ts';
+import { MountRegistry } from '../../../src/daemon/registry/mount-registry.ts';
+import { ownIdentity } from '../../../src/daemon/registry/process-identity.ts';
 import { TempDir } from '../../support/files.ts';
 
 const GIB = 2 ** 30;
@@ -111,6 +115,30 @@ describe('the doctor on the cache’s disk', () => {
     const [, space] = await examineCacheDisk(temp.path, parseSizeOrShare('99.99%'));
     assert.equal(space?.state, 'warn');
     assert.match(space?.advice ?? '', /--cache-floor/);
+  });
+});
+
+describe('the doctor on mounts', () => {
+  const mountsWith = (dir: string, type = 'fuse.dlfs'): ReturnType<typeof parseMountinfo> =>
+    parseMountinfo(Buffer.from(`9 1 0:999999 / ${dir} ro - ${type} s3://b ro\n`));
+
+  test('tells those that are served from dead ones, and from those of which nothing is known', async () => {
+    await using temp = await TempDir.create('doctor');
+    const registry = new MountRegistry(temp.join('run'));
+    const fixed = { dir: '/m', device: '0:999999', source: 's3://b', cacheFolder: temp.path, log: null };
+    const examine = (): string[] =>
+      examineMounts(mountsWith('/m'), registry).map(({ state, found }) => `${state} ${found}`);
+    const unexpected = (error: unknown): void => {
+      throw error;
+    };
+    assert.match(examine().join(), /^warn .*not known here$/);
+    registry.add({ ...fixed, pid: 2 ** 22 + 1, startTicks: 1 }, unexpected);
+    assert.match(examine().join(), /^warn .*its process has ended$/);
+    registry.add({ ...fixed, ...ownIdentity() }, unexpected);
+    assert.deepEqual(examine(), [`ok s3://b at /m by process ${process.pid}`]);
+    await writeFile(temp.join('stats.json'), '{"cache":{"bytes":1048576,"atFloor":true}}');
+    assert.match(examine().join(), /^warn .* 1.00 MiB cached; its disk is at the floor of free space$/);
+    assert.deepEqual(examineMounts(mountsWith('/m', 'ext4'), registry), []);
   });
 });
 
