@@ -42,13 +42,15 @@ function cells({ name, epoch, origin }: Row): string[] {
     (epoch.bytes / 1e6 / epoch.seconds).toFixed(0),
     origin === null ? '-' : String(origin.gets),
     String(origin?.lists ?? '-'),
-    origin === null ? '-' : megabytes(origin.bytes),
+    origin === null ? '-' : amount(origin.bytes),
     origin === null ? '-' : `${(100 * hitRate(origin.bytes, epoch.bytes)).toFixed(1)} %`,
   ];
 }
 
-function megabytes(bytes: number): string {
-  return bytes === 0 ? '0' : bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+function amount(bytes: number): string {
+  if (bytes === 0) return '0';
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 function lay(texts: readonly string[]): string {

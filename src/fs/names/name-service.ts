@@ -140,7 +140,7 @@ export class NameService {
 
   #xattr(node: NodeRow, name: string): string | null {
     if (name === 'user.dlfs.etag') return node.etag;
-    if (name === 'user.dlfs.cached') return String(Number(this.#o.residentShare(node.ino).toFixed(4)));
+    if (name === 'user.dlfs.cached') return String(Math.floor(this.#o.residentShare(node.ino) * 10_000) / 10_000);
     return null;
   }
 

@@ -69,6 +69,7 @@ export class SnapshotKeeper implements AsyncDisposable {
   #failuresInRow = 0;
   #lastDuration = 0;
   #saidLimit = false;
+  #saidSkipped = false;
 
   constructor(options: SnapshotKeeperOptions) {
     this.#o = options;
@@ -154,6 +155,7 @@ export class SnapshotKeeper implements AsyncDisposable {
           added: outcome.added,
           changed: outcome.changed,
           removed: outcome.removed,
+          skipped: this.#skipped(),
           seconds: Math.round(this.#lastDuration / 1000),
         });
       }
@@ -164,6 +166,19 @@ export class SnapshotKeeper implements AsyncDisposable {
       this.#failuresInRow += 1;
       throw error;
     }
+  }
+
+  /** Keys that POSIX cannot name: said once here, counted by reason in the statistics. */
+  #skipped(): number {
+    const { skipped } = this.#o.index.snapshot();
+    const count = skipped.reduce((sum, one) => sum + one.count, 0);
+    if (count > 0 && !this.#saidSkipped) {
+      this.#saidSkipped = true;
+      this.#o.log.warn(`${count} keys cannot be named as files and are left out`, {
+        reasons: Object.fromEntries(skipped.map(({ reason, count: keys, sample }) => [reason, { keys, sample }])),
+      });
+    }
+    return count;
   }
 
   #schedule(): void {
