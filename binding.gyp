@@ -5,7 +5,7 @@
     'target_name': 'dlfs',
     'sources': ["<!@(LC_ALL=C find native/src -name '*.cc' | LC_ALL=C sort)"],
     'include_dirs': ['native/src'],
-    'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_CPP_EXCEPTIONS', '_FILE_OFFSET_BITS=64', '_GNU_SOURCE'],
+    'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_CPP_EXCEPTIONS_ALL', '_FILE_OFFSET_BITS=64', '_GNU_SOURCE'],
     # node's own defaults forbid exceptions and RTTI and are those of another standard.
     'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++20', '-Wno-unused-parameter'],
     'cflags!': ['-O3', '-Wno-unused-parameter'],

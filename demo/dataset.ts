@@ -31,17 +31,36 @@ export interface Dataset {
   readonly sums: readonly number[];
 }
 
-/** How much is made: 40 folders of 100 files of 110 KB on average, and 512 MiB. */
-export const SHAPE = {
-  folders: 40,
-  filesInFolder: 100,
-  meanSize: 110_000,
-  largeSize: 512 * 2 ** 20,
-  largeParts: 4,
-} as const;
+/** How much is made. */
+export interface Shape {
+  readonly folders: number;
+  readonly filesInFolder: number;
+  /** Bytes. */
+  readonly meanSize: number;
+  /** Bytes of the large object. */
+  readonly largeSize: number;
+}
 
-/** Bytes of all of it, for the check of the disk. */
-export const EXPECTED_BYTES = SHAPE.folders * SHAPE.filesInFolder * SHAPE.meanSize + SHAPE.largeSize;
+/** The large object is read in so many parts, side by side. */
+export const LARGE_PARTS = 4;
+
+/**
+ * 40 folders of 100 files of 110 KB on average, and an object of 512 MiB; or less.
+ * @param scale above 0, at most 1
+ */
+export function shapeOf(scale: number): Shape {
+  return {
+    folders: Math.ceil(40 * scale),
+    filesInFolder: 100,
+    meanSize: 110_000,
+    largeSize: Math.ceil(128 * scale) * LARGE_PARTS * CHUNK,
+  };
+}
+
+/** About how many bytes that will be. */
+export function expectedBytes({ folders, filesInFolder, meanSize, largeSize }: Shape): number {
+  return folders * filesInFolder * meanSize + largeSize;
+}
 
 const POOL = 8 * 2 ** 20;
 const CHUNK = 2 ** 20;
@@ -49,20 +68,21 @@ const CHUNK = 2 ** 20;
 /**
  * Writes the dataset.
  * @param root an existing folder
+ * @param shape how much
  * @param onProgress called with the bytes written so far
  */
-export async function generate(root: string, onProgress: (bytes: number) => void): Promise<Dataset> {
+export async function generate(root: string, shape: Shape, onProgress: (bytes: number) => void): Promise<Dataset> {
   const pool = randomBytes(POOL);
   const random = mulberry32(1);
   const parts: Part[] = [];
   const sums: number[] = [];
   let bytes = 0;
-  for (let folder = 0; folder < SHAPE.folders; folder++) {
+  for (let folder = 0; folder < shape.folders; folder++) {
     const name = join('images', `class-${String(folder).padStart(3, '0')}`);
     mkdirSync(join(root, name), { recursive: true });
-    for (let file = 0; file < SHAPE.filesInFolder; file++) {
+    for (let file = 0; file < shape.filesInFolder; file++) {
       const path = join(name, `image-${String(file).padStart(4, '0')}.jpg`);
-      const length = Math.round(SHAPE.meanSize * (0.5 + random()));
+      const length = Math.round(shape.meanSize * (0.5 + random()));
       const start = Math.floor(random() * (POOL - length));
       const content = pool.subarray(start, start + length);
       content.writeUInt32LE(parts.length); // in the pool itself: no two files are alike
@@ -74,11 +94,11 @@ export async function generate(root: string, onProgress: (bytes: number) => void
     onProgress(bytes);
     await setImmediate();
   }
-  const partSize = SHAPE.largeSize / SHAPE.largeParts;
+  const partSize = shape.largeSize / LARGE_PARTS;
   const path = 'archive.tar';
   const fd = openSync(join(root, path), 'wx', 0o644);
   try {
-    for (let part = 0; part < SHAPE.largeParts; part++) {
+    for (let part = 0; part < LARGE_PARTS; part++) {
       let sum = 0;
       for (let done = 0; done < partSize; done += CHUNK) {
         const chunk = pool.subarray((done * 3) % (POOL - CHUNK), ((done * 3) % (POOL - CHUNK)) + CHUNK);
@@ -98,7 +118,7 @@ export async function generate(root: string, onProgress: (bytes: number) => void
     closeSync(fd);
   }
   onProgress(bytes);
-  return { files: parts.length - SHAPE.largeParts + 1, bytes, parts, sums };
+  return { files: parts.length - LARGE_PARTS + 1, bytes, parts, sums };
 }
 
 /** The order of an epoch: shuffled, as training reads; the same in every epoch, so that the rows compare. */

@@ -3,6 +3,7 @@
  *
  *   KEEP=1           leave it mounted afterwards
  *   ORIGIN=embedded  the embedded endpoint even where versitygw is installed
+ *   SCALE=0.1        a tenth of the dataset
  *   BUCKET=s3://…    a bucket of one's own; OPTIONS='--endpoint … --anonymous' are options of `dlfs mount`
  *
  * Invariants:
@@ -13,7 +14,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EXPECTED_BYTES, generate, shuffled, type Part } from './dataset.ts';
+import { expectedBytes, generate, shapeOf, shuffled, type Part, type Shape } from './dataset.ts';
 import { READERS, runEpoch, type EpochResult } from './epoch.ts';
 import { checkMachine, chooseDisk, findVersitygw, MissingPrerequisite } from './prerequisites.ts';
 import { Progress } from './progress.ts';
@@ -40,13 +41,14 @@ async function main(signal: AbortSignal): Promise<void> {
   const bucket = process.env['BUCKET'] ?? '';
   const keep = ['1', 'yes', 'true'].includes(process.env['KEEP'] ?? '');
   checkMachine();
-  const disk = chooseDisk(2 * EXPECTED_BYTES + SPARE_BYTES);
+  const shape = shapeOf(scaleOf(process.env['SCALE'] ?? '1'));
+  const disk = chooseDisk(2 * expectedBytes(shape) + SPARE_BYTES);
   const folder = mkdtempSync(join(disk, 'dlfs-demo-'));
   await using stage = new StageProcess(folder);
 
   const versitygw = bucket === '' && process.env['ORIGIN'] !== 'embedded' ? findVersitygw(CHECKOUT) : null;
   const work: Work = { parts: [], sums: null, local: join(folder, 'buckets', 'demo') };
-  if (bucket === '') Object.assign(work, await prepare(work.local, signal));
+  if (bucket === '') Object.assign(work, await prepare(work.local, shape, signal));
   else work.local = join(folder, 'local');
 
   signal.throwIfAborted();
@@ -79,11 +81,11 @@ async function main(signal: AbortSignal): Promise<void> {
   stays(mounted.dir, mounted.log, folder, stage.pid);
 }
 
-async function prepare(root: string, signal: AbortSignal): Promise<Partial<Work>> {
+async function prepare(root: string, shape: Shape, signal: AbortSignal): Promise<Partial<Work>> {
   say(`Generating a dataset in ${root}:`);
   mkdirSync(root, { recursive: true });
-  using progress = new Progress('writing', EXPECTED_BYTES);
-  const made = await generate(root, (bytes) => {
+  using progress = new Progress('writing', expectedBytes(shape));
+  const made = await generate(root, shape, (bytes) => {
     signal.throwIfAborted();
     progress.update(bytes, `${(bytes / 1e6).toFixed(0)} MB`);
   });
@@ -91,6 +93,12 @@ async function prepare(root: string, signal: AbortSignal): Promise<Partial<Work>
   // The large object first, a part for each reader: else one reader would have most of it.
   order.sort((left, right) => Number(right.part.length > 2 ** 20) - Number(left.part.length > 2 ** 20));
   return { parts: order.map(({ part }) => part), sums: order.map(({ sum }) => sum) };
+}
+
+function scaleOf(text: string): number {
+  const scale = Number(text);
+  if (scale > 0 && scale <= 1) return scale;
+  throw new Error(`SCALE is a number above 0, at most 1, not "${text}"`);
 }
 
 async function pick(dir: string, signal: AbortSignal): Promise<readonly Part[]> {

@@ -14,8 +14,13 @@ export class StageProcess implements AsyncDisposable {
 
   /** @param folder of the demo's own; from here on the stage's to remove */
   constructor(folder: string) {
-    // A session of its own: Ctrl-C in the terminal reaches the demo, and the demo decides.
-    this.#child = fork(fileURLToPath(new URL('stage-main.ts', import.meta.url)), [], { execArgv: [], detached: true });
+    // A session of its own: Ctrl-C in the terminal reaches the demo, and the demo decides. No stream of the demo's: whoever
+    // reads them to their end would wait for a stage that stays.
+    this.#child = fork(fileURLToPath(new URL('stage-main.ts', import.meta.url)), [], {
+      execArgv: [],
+      detached: true,
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
     this.#exited = new Promise((resolve) => {
       this.#child.once('exit', (code) => {
         this.#question?.reject(new Error('the stage has ended'));

@@ -65,7 +65,14 @@ class Client final : public ReadClient {
 constexpr uint32_t kBlock = 4096;
 
 // A pool that has run everything that was queued.
-void settle(std::unique_ptr<DiskPool>& pool) { pool = std::make_unique<DiskPool>(2U); }
+void settle(std::unique_ptr<DiskPool>& pool) { pool = std::make_unique<DiskPool>(1U); }
+
+// Waits until what was queued before has run; the pool has one thread.
+void wait_for(DiskPool& pool) {
+  std::promise<void> done;
+  pool.submit([&done] { done.set_value(); });
+  done.get_future().wait();
+}
 
 void feed(http::BodySink& sink, const std::string& body) {
   size_t at = 0;
@@ -84,7 +91,7 @@ void volume_tests() {
   EventQueue events([] {});
   Stats stats;
   Budget budget(64 * kBlock, [](uint64_t) {});
-  auto pool = std::make_unique<DiskPool>(2U);
+  auto pool = std::make_unique<DiskPool>(1U);
   const auto client = std::make_shared<Client>();
   const std::string body = [] {
     std::string text(10000, ' ');
@@ -103,6 +110,7 @@ void volume_tests() {
     check(seen.size() == 1 && seen[0].type == 7 && seen[0].a == 42,
           "the control plane is asked for an unknown file once");
     volume->attach(ino, body.size(), {}, false);
+    wait_for(*pool);
     seen = drain(events);
     check(seen.size() == 2 && seen[0].type == 8 && seen[0].b == 0 && seen[1].b == 1,
           "each missing block is wanted once");

@@ -172,6 +172,12 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
     }),
   );
 
+  // Before the parts that it speaks to, so that it ends after them: what is stored while they end is still committed.
+  stack.use(
+    host.on(volume, (event) => {
+      onVolumeEvent(event, { store, scheduler, readPath });
+    }),
+  );
   const store: BlockStore = stack.use(
     new BlockStore({
       host,
@@ -254,11 +260,6 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
   });
 
   stack.use(
-    host.on(volume, (event) => {
-      onVolumeEvent(event, { store, scheduler, readPath });
-    }),
-  );
-  stack.use(
     host.onBatchEnd(() => {
       scheduler.plan();
     }),
@@ -283,7 +284,8 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
     },
   );
   keeper.start();
-  if (!index.opening.clean || index.opening.emptied) {
+  // A new index knows nothing of what an older one may have left.
+  if (!index.opening.clean || index.opening.emptied || index.opening.kind !== 'existing') {
     const sweep = stack.use(new Sweep({ objects: folder.objects, index, store, log: log.child('sweep') }));
     sweep.start();
   }

@@ -47,7 +47,8 @@ export interface NativeEvent {
 }
 
 const RECORD_DOUBLES = 10;
-const FIRST_BUFFER = 256 * 1024;
+/** Some hundreds of events: a few milliseconds of work. */
+const FIRST_BUFFER = 32 * 1024;
 
 /** Drains an engine; one instance an engine. */
 export class EventDrain {
@@ -59,14 +60,18 @@ export class EventDrain {
   }
 
   /**
-   * Hands every waiting event to `handle`. The event object is reused: copy what outlives the call.
-   * @returns how many there were
+   * Hands waiting events to `handle`, a buffer at a time, until there are none or the turn is over. The event object is
+   * reused: copy what outlives the call.
+   * @param turn milliseconds after which no further buffer is taken
+   * @returns how many there were, and whether there may be more
    */
-  drain(handle: (event: NativeEvent) => void): number {
+  drain(handle: (event: NativeEvent) => void, turn: number): { count: number; more: boolean } {
+    const end = performance.now() + turn;
     let count = 0;
     for (;;) {
+      if (count > 0 && performance.now() > end) return { count, more: true };
       const n = this.#engine.drain(this.#buffer);
-      if (n === 0) return count;
+      if (n === 0) return { count, more: false };
       if (n < 0) {
         this.#buffer = new Uint8Array(this.#buffer.length * 2);
         continue;

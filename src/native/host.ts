@@ -9,10 +9,14 @@
  * 2. A task's promise settles exactly once; those that wait when the host is disposed are rejected.
  * 3. Work per turn is bounded by what one wake-up brought; the loop gets its turn between wake-ups.
  */
+import { setImmediate } from 'node:timers';
 import { DlfsError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Engine, EngineOptions, NativeBinding } from './binding.ts';
 import { EVENT, EventDrain, type NativeEvent } from './events.ts';
+
+/** Milliseconds of events that are handled before the event loop gets its turn. */
+const TURN = 4;
 
 /** How a task ended. */
 export interface TaskResult {
@@ -94,11 +98,16 @@ export class NativeHost implements AsyncDisposable {
 
   #wake(): void {
     if (this.#closed) return;
-    const count = this.#drain.drain((event) => {
+    const { count, more } = this.#drain.drain((event) => {
       this.#handle(event);
-    });
-    if (count === 0) return;
-    for (const listener of this.#batchEnd) this.#guard(listener);
+    }, TURN);
+    if (count > 0) for (const listener of this.#batchEnd) this.#guard(listener);
+    // Answers bring the next requests: without a break they could keep everything else from its turn.
+    if (more) {
+      setImmediate(() => {
+        this.#wake();
+      });
+    }
   }
 
   #handle(event: NativeEvent): void {

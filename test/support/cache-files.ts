@@ -160,7 +160,7 @@ export class CacheFiles {
   /** Statistics of which both the reading and the writing came behind this call. */
   async freshStats(): Promise<ServingStats> {
     const path = join(this.folder, 'stats.json');
-    const mark = async (): Promise<bigint> => (await stat(path, { bigint: true })).mtimeNs;
+    const mark = async (): Promise<bigint> => (await stat(path, { bigint: true }).catch(() => null))?.mtimeNs ?? 0n;
     const before = await mark();
     let after = before;
     // Two writes on: the first may have begun before.
@@ -174,12 +174,15 @@ export class CacheFiles {
   /**
    * Blocks of the index that their cache file does not hold as their hash says.
    * @param blockSize bytes
+   * @param known blocks that need no look, as `INO/INDEX`; what was looked at is added
    */
-  async wrongBlocks(blockSize: number): Promise<string[]> {
+  async wrongBlocks(blockSize: number, known = new Set<string>()): Promise<string[]> {
     const { xxh64 } = loadNative();
+    const blocks = this.blocks().filter(({ ino, idx }) => !known.has(`${ino}/${idx}`));
     const sizes = new Map(this.objects().map(({ ino, size }) => [ino, size]));
     const wrong: string[] = [];
-    for (const { ino, idx, hash } of this.blocks()) {
+    for (const { ino, idx, hash } of blocks) {
+      known.add(`${ino}/${idx}`);
       const length = Math.min(blockSize, (sizes.get(ino) ?? 0) - idx * blockSize);
       const bytes = await readPart(this.pathOf(ino), idx * blockSize, length);
       if (bytes?.length !== length || xxh64(bytes) !== hash) wrong.push(`${ino}/${idx}`);

@@ -9,6 +9,7 @@ struct Record {
   double type, words, a, b, c, d, e, f, bytes, volume;
 };
 static_assert(sizeof(Record) == 80);
+constexpr size_t kCompactFrom = 1U << 20;
 
 }  // namespace
 
@@ -52,6 +53,11 @@ size_t EventQueue::drain(std::span<std::byte> out) {
     std::memcpy(out.data() + used, queue_.data() + head_, length);
     used += length;
     head_ += length;
+  }
+  // A load that never leaves the queue empty must not make it grow for ever.
+  if (head_ > kCompactFrom && head_ > queue_.size() / 2) {
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(head_));
+    head_ = 0;
   }
   if (head_ == queue_.size()) {
     queue_.clear();

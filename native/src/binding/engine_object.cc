@@ -372,7 +372,8 @@ void EngineObject::reply_dir(const Napi::CallbackInfo& info) {
   size_t at = 0;
   for (size_t i = 0; i + kFields <= meta.size(); i += kFields) {
     const auto length = static_cast<size_t>(meta[i + 5]);
-    if (at + length > names.size()) throw Napi::RangeError::New(info.Env(), "names are shorter than meta says");
+    if (!(meta[i + 5] >= 0 && meta[i + 5] <= static_cast<double>(names.size() - at)))
+      throw Napi::RangeError::New(info.Env(), "names are shorter than meta says");
     entries.push_back({{static_cast<uint64_t>(meta[i]), static_cast<uint64_t>(meta[i + 1]),
                         static_cast<int64_t>(meta[i + 2]), meta[i + 3] != 0},
                        std::string_view(names.data() + at, length),

@@ -26,7 +26,9 @@ inline uint64_t integer(const Napi::Value& value, const char* name) {
   return static_cast<uint64_t>(d);
 }
 inline uint32_t small(const Napi::Value& value, const char* name) {
-  return static_cast<uint32_t>(integer(value, name));
+  const uint64_t wide = integer(value, name);
+  if (wide > UINT32_MAX) throw Napi::RangeError::New(value.Env(), std::string(name) + " is out of range");
+  return static_cast<uint32_t>(wide);
 }
 inline bool boolean(const Napi::Value& value, const char* name) {
   if (!value.IsBoolean()) throw Napi::TypeError::New(value.Env(), std::string(name) + " must be a boolean");
@@ -47,7 +49,12 @@ std::span<T> array(const Napi::Value& value, const char* name) {
 }
 inline std::vector<uint64_t> integers(const Napi::Value& value, const char* name) {
   std::vector<uint64_t> out;
-  for (const double d : array<double>(value, name)) out.push_back(static_cast<uint64_t>(d));
+  for (const double d : array<double>(value, name)) {
+    if (!(d >= 0 && d <= 9007199254740991.0)) {
+      throw Napi::RangeError::New(value.Env(), std::string(name) + " must hold non-negative integers");
+    }
+    out.push_back(static_cast<uint64_t>(d));
+  }
   return out;
 }
 

@@ -7,8 +7,8 @@ namespace dlfs {
 namespace {
 
 constexpr size_t kPage = 4096;
-// Recycled blocks kept: enough for the runs of a few readers, little enough to give memory back when idle.
-constexpr size_t kMaxFree = 32;
+// Recycled memory kept, as a share of the cap: 64 blocks of 1 MiB by default, the runs of a few readers.
+constexpr size_t kFreeShare = 8;
 // Smaller allocations are left to malloc, which keeps them in its own bins.
 constexpr size_t kRecycleFrom = 256 * 1024;
 
@@ -38,6 +38,7 @@ std::shared_ptr<Buffer> Budget::acquire(size_t size, bool demand, uint64_t waite
     for (size_t i = free_.size(); i-- > 0;) {
       if (free_[i].first != rounded) continue;
       data = free_[i].second;
+      free_bytes_ -= rounded;
       free_.erase(free_.begin() + static_cast<std::ptrdiff_t>(i));
       break;
     }
@@ -64,9 +65,17 @@ void Budget::release(std::byte* data, size_t size) {
     std::lock_guard lock(mu_);
     used_ -= rounded;
     woken.swap(waiters_);
-    if (rounded >= kRecycleFrom && free_.size() < kMaxFree) {
+    // Recycled memory is on top of the cap, so it is little; the oldest size goes, or one odd size would fill it for
+    // ever.
+    if (rounded >= kRecycleFrom && rounded <= cap_ / kFreeShare) {
       free_.emplace_back(rounded, data);
+      free_bytes_ += rounded;
       data = nullptr;
+      if (free_bytes_ > cap_ / kFreeShare) {
+        free_bytes_ -= free_.front().first;
+        data = free_.front().second;
+        free_.erase(free_.begin());
+      }
     }
   }
   std::free(data);

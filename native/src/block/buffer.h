@@ -63,7 +63,8 @@ class Budget {
   mutable std::mutex mu_;
   size_t used_ = 0;
   std::deque<uint64_t> waiters_;
-  std::vector<std::pair<size_t, std::byte*>> free_;  // recycled allocations, at most kMaxFree
+  std::vector<std::pair<size_t, std::byte*>> free_;  // recycled allocations, oldest first
+  size_t free_bytes_ = 0;
 };
 
 }  // namespace dlfs

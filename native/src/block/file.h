@@ -9,7 +9,8 @@
 //  2. A block is in `arrivals` or resident or neither, never both.
 //  3. `published` implies that every block is resident and was verified; the file is then never written or punched
 //  again.
-//  4. `opens` counts kernel opens (passthrough sessions only); `mode` changes only while it is 0.
+//  4. No bit of `resident` outlives its bytes: a cache file that is missing or short loses every bit beyond its end.
+//  5. `opens` counts kernel opens (passthrough sessions only); `mode` changes only while it is 0.
 #pragma once
 
 #include <cstdint>
@@ -96,6 +97,8 @@ struct File {
   std::vector<BlockRange> pinned;     // preads and pwrites in flight
   std::vector<PendingPunch> punches;  // wait until their range is unpinned
   bool published = false;
+  bool doomed = false;   // dropped, its cache file not unlinked yet: whoever opens it next unlinks it first
+  bool asked = false;    // the control plane was asked for its state
   bool touched = false;  // read since the last drain_touched()
   bool recent = false;   // second chance for the sweep of idle files
   IoMode mode = IoMode::kNone;
@@ -106,12 +109,13 @@ struct File {
   bool is_resident(uint32_t block) const {
     return block / 64 < resident.size() && ((resident[block / 64] >> (block % 64)) & 1) != 0;
   }
+  // The kernel reads the cache file behind our back: nothing may be written to it or punched out of it.
+  bool passed_through() const { return mode == IoMode::kPassthrough && !unlinked && !doomed; }
   void set_resident(uint32_t block) { resident[block / 64] |= 1ULL << (block % 64); }
   void clear_resident(uint32_t block) { resident[block / 64] &= ~(1ULL << (block % 64)); }
   // Nothing in flight, nobody waits, not open: the state can be forgotten and asked for again.
   bool idle() const {
-    return attached && arrivals.empty() && waiters.empty() && parked.empty() && pinned.empty() && opens == 0 &&
-           punches.empty();
+    return arrivals.empty() && waiters.empty() && parked.empty() && pinned.empty() && opens == 0 && punches.empty();
   }
 };
 

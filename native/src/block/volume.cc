@@ -1,6 +1,8 @@
 // Volume, the table of files and the control plane's view of their blocks.
 #include "volume.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -13,6 +15,8 @@ namespace {
 
 // Marks of one file: a readahead window needs one; a few streams share a file.
 constexpr size_t kMaxMarks = 64;
+// 5 TiB in blocks of 4 KiB are 1.3 * 2^30: beyond this a bitmap would be hundreds of megabytes.
+constexpr uint64_t kMaxBlocks = 1ULL << 31;
 
 }  // namespace
 
@@ -59,8 +63,29 @@ void Volume::sweep(Shard& s) {
 
 bool Volume::ensure_fd(File& file, bool create) {
   if (file.fd) return true;
-  UniqueFd fd = dir_.open(file.ino, create, true);
+  if (file.doomed) {
+    if (const int error = dir_.unlink(file.ino); error != 0) {
+      errno = error;
+      return false;
+    }
+    file.doomed = false;
+    ++file.epoch;
+  }
+  UniqueFd fd = dir_.open(file.ino, false, true);
+  // ELOOP: somebody put a link there. Neither holds bytes of ours.
+  if (!fd && (errno == ENOENT || errno == ELOOP)) {
+    const int error = errno;
+    lose_beyond(file, 0, error);
+    if (error == ELOOP) dir_.unlink(file.ino);
+    if (!create) {
+      errno = error;
+      return false;
+    }
+    fd = dir_.open(file.ino, true, true);
+  }
   if (!fd) return false;
+  struct stat st {};
+  if (::fstat(fd.get(), &st) == 0) lose_beyond(file, static_cast<uint64_t>(st.st_size), EIO);
   file.fd = std::make_shared<UniqueFd>(std::move(fd));
   if (open_fds_.fetch_add(1, std::memory_order_relaxed) + 1 > options_.max_open_files) {
     disk_.submit([self = shared_from_this()] { self->close_idle_fds(); });
@@ -109,16 +134,43 @@ void Volume::unpin(File& file, BlockRange range) {
   });
 }
 
-void Volume::lost(File& file, BlockRange range, int error) {
-  for (uint32_t b = range.first; b <= range.last; ++b) {
+void Volume::lose_bits(File& file, BlockRange range, int error) {
+  bool any = false;
+  for (uint32_t b = range.first; b <= range.last && b / 64 < file.resident.size(); ++b) {
     if (!file.is_resident(b)) continue;
+    any = true;
     file.clear_resident(b);
     file.published = false;
     stats_.lost_blocks.fetch_add(1, std::memory_order_relaxed);
     events_.push(EventType::kLost, options_.id, static_cast<double>(file.ino), b, error);
   }
+  if (any) rewant(file);
+}
+
+void Volume::lose_beyond(File& file, uint64_t size, int error) {
+  if (!file.attached || size >= file.size || file.size == 0) return;
+  lose_bits(file, {static_cast<uint32_t>(size >> shift_), block_count(file) - 1}, error);
+}
+
+void Volume::lost(File& file, BlockRange range, int error) {
+  struct stat st {};
+  // A file that is too short has lost more than what was just read.
+  if (file.fd && ::fstat(file.fd->get(), &st) == 0) lose_beyond(file, static_cast<uint64_t>(st.st_size), error);
+  lose_bits(file, range, error);
   if (file.fd) open_fds_.fetch_sub(1, std::memory_order_relaxed);
   file.fd.reset();
+}
+
+void Volume::rewant(File& file) {
+  for (const auto& waiter : file.waiters) want_missing(file, waiter.offset, waiter.length, 0);
+}
+
+bool Volume::whole(const File& file) const {
+  const uint32_t blocks = block_count(file);
+  for (uint32_t b = 0; b < blocks; ++b) {
+    if (!file.is_resident(b)) return false;
+  }
+  return true;
 }
 
 void Volume::forget(uint64_t ino) {
@@ -135,6 +187,8 @@ void Volume::forget(uint64_t ino) {
 }
 
 void Volume::attach(uint64_t ino, uint64_t size, std::span<const std::byte> resident, bool published) {
+  // Block numbers are 32 bits everywhere; the control plane refuses larger objects before.
+  if (((size + options_.block_size - 1) >> shift_) > kMaxBlocks) return detach(ino, EFBIG);
   const auto file = find_or_create(ino);
   std::vector<ParkedOp> parked;
   {
@@ -145,19 +199,24 @@ void Volume::attach(uint64_t ino, uint64_t size, std::span<const std::byte> resi
       if (!resident.empty()) {
         std::memcpy(file->resident.data(), resident.data(), std::min(resident.size(), file->resident.size() * 8));
       }
-      file->published = published;
+      file->published = published && whole(*file);
       file->attached = true;
     }
+    file->asked = false;
     parked.swap(file->parked);
   }
-  for (const auto& op : parked) {
-    if (op.open) {
-      if (const auto client = op.client.lock()) client->reopen(op.slot, ino);
-    } else {
-      std::unique_lock lock(file->mu);
-      wait_or_answer(file, lock, {op.client, op.slot, op.offset, op.length}, op.pid);
+  if (parked.empty()) return;
+  // Answering may read the disk, and who attaches is the event loop.
+  disk_.submit([self = shared_from_this(), file, parked = std::move(parked)] {
+    for (const auto& op : parked) {
+      if (op.open) {
+        if (const auto client = op.client.lock()) client->reopen(op.slot, file->ino);
+      } else {
+        std::unique_lock lock(file->mu);
+        self->wait_or_answer(file, lock, {op.client, op.slot, op.offset, op.length}, op.pid);
+      }
     }
-  }
+  });
 }
 
 void Volume::detach(uint64_t ino, int error) {
@@ -166,6 +225,7 @@ void Volume::detach(uint64_t ino, int error) {
   std::vector<ParkedOp> parked;
   {
     std::lock_guard lock(file->mu);
+    file->asked = false;
     parked.swap(file->parked);
   }
   for (const auto& op : parked) {
@@ -249,10 +309,7 @@ bool Volume::publish(uint64_t ino) {
   if (!file) return false;
   std::lock_guard lock(file->mu);
   if (!file->attached || !file->arrivals.empty() || file->size == 0) return false;
-  const uint32_t blocks = block_count(*file);
-  for (uint32_t b = 0; b < blocks; ++b) {
-    if (!file->is_resident(b)) return false;
-  }
+  if (file->doomed || !whole(*file)) return false;
   file->published = true;
   return true;
 }

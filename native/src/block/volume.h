@@ -154,7 +154,11 @@ class Volume : public std::enable_shared_from_this<Volume> {
   void trim_volatile(size_t limit);
   // Whether `length` bytes of the block at `fd` hash to `expected`; uses `buffer`.
   bool intact(int fd, uint32_t block, uint32_t length, uint64_t expected, std::span<std::byte> buffer) const;
-  void lost(File& file, BlockRange range, int error);  // under file.mu
+  void lost(File& file, BlockRange range, int error);       // under file.mu; reopens the file
+  void lose_bits(File& file, BlockRange range, int error);  // under file.mu
+  void lose_beyond(File& file, uint64_t size, int error);   // under file.mu; blocks that end behind `size`
+  void rewant(File& file);             // under file.mu: blocks went away, and a reader may still need them
+  bool whole(const File& file) const;  // under file.mu
 
   const VolumeOptions options_;
   const uint32_t shift_;

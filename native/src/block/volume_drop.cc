@@ -14,13 +14,15 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
     events_.push(EventType::kTaskDone, options_.id, static_cast<double>(task), error);
   };
   const auto file = find(ino);
-  if (!file || count == 0) return done(file ? 0 : ENOENT);
-  const BlockRange range{first, first + count - 1};
+  if (!file) return done(ENOENT);
   std::lock_guard lock(file->mu);
   // Without the bitmap nobody here knows which blocks to spare.
   if (!file->attached) return done(ENOENT);
-  if (file->published) return done(EBUSY);
-  for (uint32_t b = range.first; b <= range.last && b / 64 < file->resident.size(); ++b) file->clear_resident(b);
+  if (first >= block_count(*file) || count == 0) return done(0);
+  if (file->published || file->passed_through()) return done(EBUSY);
+  const BlockRange range{first, first + std::min(count, block_count(*file) - first) - 1};
+  for (uint32_t b = range.first; b <= range.last; ++b) file->clear_resident(b);
+  rewant(*file);
   auto punch = [self = shared_from_this(), file, range, done] {
     std::lock_guard held(file->mu);
     // Blocks that came back meanwhile stay: punch the stretches between them.
@@ -55,32 +57,36 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
 }
 
 void Volume::drop_file(uint64_t task, uint64_t ino) {
-  const auto file = find_or_create(ino);
-  bool still_open;
+  auto file = find_or_create(ino);
   {
     std::lock_guard lock(file->mu);
     std::fill(file->resident.begin(), file->resident.end(), 0);
     file->published = false;
+    file->doomed = true;
     if (file->fd) open_fds_.fetch_sub(1, std::memory_order_relaxed);
     file->fd.reset();
     ++file->epoch;
-    still_open = file->mode == IoMode::kPassthrough;
-    file->unlinked = still_open;
+    rewant(*file);
   }
-  disk_.submit([self = shared_from_this(), file, task, still_open] {
-    int error;
+  disk_.submit([self = shared_from_this(), file = std::move(file), task, ino]() mutable {
     {
       std::lock_guard lock(file->mu);
-      // A block stored after the drop lives in a new file of the same name: leave that.
-      const bool reborn = std::any_of(file->resident.begin(), file->resident.end(), [](uint64_t w) { return w != 0; });
-      error = reborn ? 0 : self->dir_.unlink(file->ino);
-      if (!reborn && file->fd) {
-        file->fd.reset();
-        self->open_fds_.fetch_sub(1, std::memory_order_relaxed);
-        ++file->epoch;
+      int error = 0;
+      // A store that came first has unlinked the old file and made a new one (ensure_fd): that one stays.
+      if (file->doomed) {
+        error = self->dir_.unlink(ino);
+        if (error == 0) {
+          file->doomed = false;
+          ++file->epoch;
+        }
       }
+      const bool still_open = file->mode == IoMode::kPassthrough && !file->unlinked;
+      if (still_open) file->unlinked = true;
+      // Under the lock: the event of the last close must not come before this one.
+      self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error, still_open ? 1 : 0);
     }
-    self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error, still_open ? 1 : 0);
+    file.reset();
+    self->forget(ino);
   });
 }
 

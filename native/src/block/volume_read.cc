@@ -50,10 +50,8 @@ int64_t Volume::read(uint64_t ino, uint64_t offset, uint32_t length, uint32_t pi
   length = static_cast<uint32_t>(std::min<uint64_t>({length, file->size - offset, scratch.size()}));
   if (!all_resident(*file, offset, length)) return -1;
   const BlockRange range = blocks_of(offset, length);
-  if (!ensure_fd(*file, false)) {
-    lost(*file, range, errno);
-    return -1;
-  }
+  // Without a descriptor the read waits its turn; a file that is gone has lost its bits by now, and is fetched again.
+  if (!ensure_fd(*file, false) || !all_resident(*file, offset, length)) return -1;
   note_read(*file, offset, length, pid);
   file->pinned.push_back(range);
   const auto fd = file->fd;
@@ -76,7 +74,7 @@ void Volume::park(std::weak_ptr<ReadClient> client, uint64_t slot, uint64_t ino,
   std::unique_lock lock(file->mu);
   if (!file->attached) {
     file->parked.push_back({std::move(client), slot, false, offset, length, pid});
-    if (file->parked.size() == 1) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
+    if (!std::exchange(file->asked, true)) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
     return;
   }
   wait_or_answer(file, lock, {std::move(client), slot, offset, length}, pid);
@@ -234,7 +232,7 @@ OpenAnswer Volume::open(std::weak_ptr<ReadClient> client, PassthroughHost& host,
   std::lock_guard lock(file->mu);
   if (!file->attached) {
     file->parked.push_back({std::move(client), slot, true, 0, 0, 0});
-    if (file->parked.size() == 1) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
+    if (!std::exchange(file->asked, true)) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
     return {};
   }
   if (file->opens == 0) {

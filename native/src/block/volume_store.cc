@@ -1,6 +1,7 @@
 // Volume, the way of a received block to the disk: hash, write, sync; and blocks that cannot be stored.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "volume.h"
@@ -60,6 +61,10 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
     std::unique_lock lock(file->mu);
     for (;;) {
       error = 0;
+      if (file->passed_through()) {
+        error = EBUSY;  // the kernel reads that file: it is never written again
+        break;
+      }
       if (!ensure_fd(*file, true)) {
         error = errno;
         break;
@@ -86,6 +91,10 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
     if (error == 0) {
       file->set_resident(block);
       file->arrivals.erase(block);
+      // Under the lock: a drop that comes after must be told after.
+      events_.push(EventType::kStored, options_.id, static_cast<double>(file->ino), block,
+                   static_cast<double>(bytes.size()), static_cast<double>(hash >> 32),
+                   static_cast<double>(hash & 0xffffffffU));
     } else {
       file->arrivals[block].state = Arrival::State::kVolatile;
     }
@@ -97,9 +106,6 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
   }
   stats_.stored_blocks.fetch_add(1, std::memory_order_relaxed);
   stats_.stored_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
-  events_.push(EventType::kStored, options_.id, static_cast<double>(file->ino), block,
-               static_cast<double>(bytes.size()), static_cast<double>(hash >> 32),
-               static_cast<double>(hash & 0xffffffffU));
 }
 
 void Volume::keep_volatile(const std::shared_ptr<File>& file, uint32_t block, size_t bytes) {
@@ -116,7 +122,12 @@ void Volume::relieve() {
 }
 
 void Volume::trim_volatile(size_t limit) {
-  for (;;) {
+  size_t turns;
+  {
+    std::lock_guard lock(volatile_mu_);
+    turns = volatile_.size();
+  }
+  for (; turns > 0; --turns) {
     Volatile oldest;
     {
       std::lock_guard lock(volatile_mu_);
@@ -129,6 +140,16 @@ void Volume::trim_volatile(size_t limit) {
     if (!file) continue;
     std::shared_ptr<Buffer> dropped;  // freed after the lock: its release may call back into fetch threads
     std::lock_guard lock(file->mu);
+    const bool waited = std::any_of(file->waiters.begin(), file->waiters.end(), [&](const ReadWaiter& w) {
+      return blocks_of(w.offset, w.length).overlaps({oldest.block, oldest.block});
+    });
+    if (waited) {
+      // A read that spans two blocks needs both at once: dropping one now would fetch it for ever.
+      std::lock_guard list(volatile_mu_);
+      volatile_.push_back(oldest);
+      volatile_bytes_ += oldest.bytes;
+      continue;
+    }
     const auto it = file->arrivals.find(oldest.block);
     if (it != file->arrivals.end() && it->second.state == Arrival::State::kVolatile) {
       dropped = std::move(it->second.buffer);

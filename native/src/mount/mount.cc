@@ -16,8 +16,8 @@ Mounted mount_fuse(const MountOptions& options) {
     out.step = "open /dev/fuse";
     return out;
   }
-  std::string data =
-      "fd=" + std::to_string(out.fuse.get()) + ",rootmode=40000,user_id=0,group_id=0,default_permissions";
+  std::string data = "fd=" + std::to_string(out.fuse.get()) +
+                     ",rootmode=40000,user_id=0,group_id=0,max_read=1048576,default_permissions";
   if (options.allow_other) data += ",allow_other";
   if (::mount(options.source.c_str(), options.dir.c_str(), "fuse.dlfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOATIME,
               data.c_str()) != 0) {

@@ -59,6 +59,14 @@ Engine::Engine(const EngineOptions& options, std::function<void()> wake)
 }
 
 Engine::~Engine() {
+  std::vector<std::shared_ptr<Session>> all;
+  {
+    std::lock_guard lock(mu_);
+    for (const auto& [id, one] : sessions_) all.push_back(one);
+  }
+  // A reader of resident blocks would keep a thread in serve() for ever.
+  for (const auto& one : all) one->abort_pending(ENOTCONN);
+  all.clear();
   stopping_ = true;
   const uint64_t one = 1;
   while (::write(stop_.get(), &one, sizeof one) < 0 && errno == EINTR) {

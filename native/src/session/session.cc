@@ -24,6 +24,10 @@ constexpr auto kInterruptAgain = std::chrono::milliseconds(200);
 const unsigned long kBackingOpen = _IOW(229, 1, wire::BackingMap);
 const unsigned long kBackingClose = _IOW(229, 2, uint32_t);
 
+constexpr int kMaxErrno = 511;
+// Beyond any object; keeps sums of offset and length far from overflow.
+constexpr uint64_t kMaxOffset = 1ULL << 62;
+
 constexpr uint64_t kWantedFlags = wire::kInitAsyncRead | wire::kInitDoReaddirplus | wire::kInitReaddirplusAuto |
                                   wire::kInitAsyncDio | wire::kInitNoOpenSupport | wire::kInitParallelDirops |
                                   wire::kInitMaxPages | wire::kInitNoOpendirSupport | wire::kInitExplicitInvalData |
@@ -67,7 +71,8 @@ bool Session::serve(const Scratch& scratch, Spin& spin) {
         }
         continue;
       }
-      if (errno == EINTR || errno == ENOENT) continue;  // ENOENT: the request was withdrawn before we read it
+      // Only these end the connection; a request that was withdrawn (ENOENT) or a lack of memory does not.
+      if (errno != ENODEV && errno != ECONNABORTED && errno != EBADF) continue;
       const int error = errno;
       if (spinning) spin.end(false);
       if (!ended_.exchange(true)) {
@@ -189,7 +194,7 @@ void Session::init(const wire::InHeader& in, std::span<const std::byte> body) {
   out.congestion_threshold = options_.congestion_threshold;
   out.max_write = 4096;  // nothing is ever written; keeps the receive buffer small
   out.time_gran = 1000000;
-  out.max_pages = 256;
+  out.max_pages = static_cast<uint16_t>(std::max<long>(1, (1L << 20) / ::sysconf(_SC_PAGESIZE)));
   send_struct(in.unique, out);
   events_.push(EventType::kSessionReady, options_.id, 0, args.minor, static_cast<double>(flags >> 32),
                static_cast<double>(flags & 0xffffffffU));
@@ -199,6 +204,9 @@ void Session::read(const wire::InHeader& in, std::span<const std::byte> body, co
   wire::ReadIn args{};
   if (!parse(body, args)) return send(in.unique, EINVAL);
   stats_.reads.fetch_add(1, std::memory_order_relaxed);
+  // max_read forbids it; fewer bytes than asked for would be taken for the end of the file.
+  if (args.size > scratch.data.size() || args.offset > kMaxOffset) return send(in.unique, EIO);
+  if (args.size == 0) return send(in.unique, 0);
   const int64_t n = volume_->read(in.nodeid, args.offset, args.size, in.pid, scratch.data);
   if (n >= 0) {
     const std::span<const std::byte> piece = scratch.data.first(static_cast<size_t>(n));
@@ -315,6 +323,8 @@ void Session::xattr(const wire::InHeader& in, std::span<const std::byte> body) {
 }
 
 void Session::send(uint64_t unique, int error, std::span<const std::span<const std::byte>> pieces) {
+  // The kernel drops an answer with a number that is no errno, and whoever asked would wait for ever.
+  if (error < 0 || error > kMaxErrno) error = EIO;
   wire::OutHeader out{sizeof(wire::OutHeader), -error, unique};
   std::array<iovec, 8> few{};
   std::vector<iovec> many;
@@ -430,6 +440,7 @@ int Session::notify_inval_entry(uint64_t parent, std::string_view name) {
 int Session::notify_inc_epoch() { return notify(wire::kNotifyIncEpoch, {}); }
 
 void Session::abort_pending(int error) {
+  ended_.store(true);
   for (const auto& pending : slots_.take_all()) send(pending.unique, error);
 }
 

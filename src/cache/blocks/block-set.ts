@@ -26,3 +26,15 @@ export function toRanges(blocks: number[]): BlockRange[] {
   }
   return ranges;
 }
+
+/** Ranges of the blocks below `blocks` whose bit is not set. */
+export function absentRanges(bitmap: Uint8Array, blocks: number): BlockRange[] {
+  const ranges: BlockRange[] = [];
+  let from = 0;
+  for (const block of bits(bitmap)) {
+    if (block > from) ranges.push({ first: from, count: block - from });
+    from = block + 1;
+  }
+  if (from < blocks) ranges.push({ first: from, count: blocks - from });
+  return ranges;
+}

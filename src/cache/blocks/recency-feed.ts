@@ -17,6 +17,9 @@ export interface RecencyFeedOptions {
   readonly clock: Clock;
 }
 
+/** Objects told at a time. */
+const PORTION = 1000;
+
 /** See the file's header. */
 export class RecencyFeed {
   readonly #o: RecencyFeedOptions;
@@ -38,6 +41,10 @@ export class RecencyFeed {
     this.#noted.clear();
     if (inos.size === 0) return;
     const usedMs = clock.wall();
-    await index.touch([...inos].map((ino) => ({ ino, usedMs })));
+    const all = [...inos];
+    // In portions: neither this loop nor the index's worker is held for long.
+    for (let at = 0; at < all.length; at += PORTION) {
+      await index.touch(all.slice(at, at + PORTION).map((ino) => ({ ino, usedMs })));
+    }
   }
 }

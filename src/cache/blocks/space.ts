@@ -102,6 +102,16 @@ export class Space {
    * @returns true: reserved, hand back with `release`; false: serve without caching
    */
   async admit(ino: number, need: EvictionNeed): Promise<boolean> {
+    try {
+      if (await this.#admit(ino, need)) return true;
+    } catch (error) {
+      this.#log.warn('room in the cache could not be made: serving without caching', { err: error });
+    }
+    this.#bypassed += 1;
+    return false;
+  }
+
+  async #admit(ino: number, need: EvictionNeed): Promise<boolean> {
     // An eviction frees more than it must; a few rounds suffice unless others take the room meanwhile.
     for (let round = 0; round < 4; round++) {
       const disk = await this.#space();
@@ -115,8 +125,13 @@ export class Space {
       if (decision.need !== null && (await this.#evict(ino, decision.need))) continue;
       break;
     }
-    this.#bypassed += 1;
     return false;
+  }
+
+  /** Takes over a count of what is there, unlinked but open files left out. */
+  recount(bytes: number, files: number): void {
+    this.#bytes = bytes + this.#zombieBytes;
+    this.#files = files + this.#zombieFiles;
   }
 
   /** Gives a reservation back: what was stored of it is counted by `stored`. */
@@ -152,7 +167,8 @@ export class Space {
 
   /** Looks at the disk without a request: gives the floor back when others filled the disk. */
   async check(): Promise<void> {
-    const { decision, transition } = this.#gate.decide(this.#use(), await this.#space(), { bytes: 0, files: 0 });
+    // A byte, as whoever wants nothing is admitted at once: a state is left only where there is room for more.
+    const { decision, transition } = this.#gate.decide(this.#use(), await this.#space(), { bytes: 1, files: 0 });
     if (transition !== null) this.#say(transition.to, transition.reason);
     if (decision.kind !== 'admit' && decision.need !== null) await this.#evict(0, decision.need);
   }

@@ -25,7 +25,8 @@ import type { QuotaLimits } from '../policy/quota.ts';
 import { selfEvict, type ReaderPosition } from '../policy/self-evict.ts';
 import type { BlockHash } from '../index/rows.ts';
 import type { BlockIndex } from './block-index.ts';
-import { bits, setBit, toRanges } from './block-set.ts';
+import { absentRanges, bits, setBit, toRanges } from './block-set.ts';
+import { BLOCK_STATE } from '../../native/binding.ts';
 import { Publisher } from './publisher.ts';
 import { RecencyFeed } from './recency-feed.ts';
 import { Space } from './space.ts';
@@ -59,6 +60,8 @@ interface Held {
   blocks: number;
   /** What they take. */
   bytes: number;
+  /** Whether a cache file is counted for it. */
+  file: boolean;
   /** Blocks stored and not yet committed. */
   uncommitted: number;
   /** Blocks in the order in which they came, for an object that cannot fit the cache; null for others. */
@@ -69,12 +72,20 @@ interface Held {
 const GROUP_BLOCKS = 512;
 /** … or when its first block is this old, in milliseconds: what a crash may cost to fetch again. */
 const GROUP_AGE = 500;
+/** A group that the index could not take, its disk being full, is tried again after this, in milliseconds. */
+const COMMIT_AGAIN = 5_000;
+/** How often the disk is looked at although nobody fetches, since others may fill it; in milliseconds. */
+const FLOOR_EVERY = 2_000;
 /** How often reads are told to the index, in milliseconds. */
 const TOUCH_EVERY = 5_000;
 /** Objects whose last commit is younger than this are not candidates for eviction, in milliseconds. */
 const SETTLE = 2_000;
-/** Candidates that one eviction may look at. */
-const MAX_CANDIDATES = 16_384;
+/** Candidates read at first: a quarter of a millisecond; four times as many while most of them cannot leave. */
+const CANDIDATE_PAGE = 256;
+/** Blocks committed at once at most. */
+const MAX_GROUP = 4096;
+/** Milliseconds between looks at blocks on their way to the disk when stopping; `SETTLE` is the limit. */
+const SETTLE_STEP = 10;
 /** Objects held in memory; more means that runs were planned and failed. */
 const MAX_HELD = 65_536;
 
@@ -87,13 +98,21 @@ export class BlockStore implements AsyncDisposable {
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
+  readonly #floorTimer: Timer;
   /** Null where the mount wants no passthrough. */
   readonly #publisher: Publisher | null;
   readonly #recency: RecencyFeed;
   readonly #unproven = new Map<number, { idx: number[]; hash: bigint[] }>();
   readonly #zombies = new Map<number, number>();
+  /** Freed by the kernel before the drop's own answer was handled. */
+  readonly #freedEarly = new Set<number>();
+  readonly #dropping = new Map<number, Promise<unknown>>();
+  readonly #checking = new Map<number, Promise<void>>();
+  #commitFailed = false;
   readonly #storeFailures = new Set<number>();
   #lost = 0;
+  /** The index could not be written for want of space; said once, until it can. */
+  #indexFull = false;
   #closing = false;
 
   constructor(options: BlockStoreOptions) {
@@ -118,7 +137,12 @@ export class BlockStore implements AsyncDisposable {
       : null;
     this.#recency = new RecencyFeed(options);
     if (!options.clean) this.#loadUnproven();
-    this.#touchTimer = options.clock.startInterval(TOUCH_EVERY, () => void this.#guard(this.#recency.flush())).unref();
+    this.#touchTimer = options.clock
+      .startInterval(TOUCH_EVERY, () => {
+        void this.#guard(this.#recency.flush());
+      })
+      .unref();
+    this.#floorTimer = options.clock.startInterval(FLOOR_EVERY, () => void this.#guard(this.space.check())).unref();
   }
 
   /** Blocks that could not be read back or did not match their hash, since the start. */
@@ -126,9 +150,18 @@ export class BlockStore implements AsyncDisposable {
     return this.#lost;
   }
 
-  /** Whether nothing of an unclean stop is left to be verified. */
+  /** Whether nothing of an unclean stop is left to be verified, and the index knows all that is stored. */
   get proven(): boolean {
-    return this.#unproven.size === 0;
+    return this.#unproven.size === 0 && this.#pending.length === 0;
+  }
+
+  /** Verifies what an unclean stop left and nobody has read since, a file at a time. */
+  async proveRest(): Promise<void> {
+    for (const ino of [...this.#unproven.keys()]) {
+      if (this.#closing) return;
+      this.resolve(ino);
+      await this.#checking.get(ino);
+    }
   }
 
   /** Whether something of the object is being fetched, written or not committed yet. */
@@ -138,14 +171,14 @@ export class BlockStore implements AsyncDisposable {
 
   /** Gives back space of the object's cache file that no known block uses. */
   async trim(ino: number): Promise<void> {
-    if (this.inMotion(ino) || this.#unproven.has(ino)) return;
+    if (this.inMotion(ino)) return;
+    if (this.#unproven.has(ino)) await this.#prove(ino);
     const object = this.#o.index.object(ino);
-    if (object === null || object.state === 2) return;
+    if (this.inMotion(ino) || object === null || object.state === 2) return;
     this.resolve(ino);
-    const { blocks } = this.geometryOf(ino);
-    const known = new Set(bits(object.resident));
-    const absent = toRanges(Array.from({ length: blocks }, (_, block) => block).filter((block) => !known.has(block)));
-    for (const { first, count } of absent) {
+    for (const { first, count } of absentRanges(object.resident, this.geometryOf(ino).blocks)) {
+      // What came meanwhile must not be punched: decided in the same turn as the drop.
+      if (this.inMotion(ino) || this.#o.index.object(ino)?.blocks !== object.blocks) return;
       await this.#o.host.task((task) => {
         this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
       });
@@ -161,38 +194,14 @@ export class BlockStore implements AsyncDisposable {
     return new BlockGeometry(this.#o.blockSize, node.size);
   }
 
-  /** Answers the data plane's question for a file's state. */
+  /** Answers the data plane's question for a file's state, always. */
   resolve(ino: number): void {
-    const { engine } = this.#o.host;
-    const node = this.#o.index.node(ino);
-    if (node === null || node.dir) {
-      engine.detach(this.#o.volume, ino, errnoOf('gone'));
-      return;
+    try {
+      this.#attach(ino);
+    } catch (error) {
+      this.#o.log.error('the state of a file cannot be read', { ino, err: error });
+      this.#o.host.engine.detach(this.#o.volume, ino, errnoOf(DlfsError.from(error).code));
     }
-    const object = this.#o.index.object(ino);
-    const resident = object?.resident ?? new Uint8Array(Math.ceil(this.geometryOf(ino).blocks / 8));
-    if ((this.#held.get(ino)?.uncommitted ?? 0) > 0) {
-      for (const block of this.#pending) if (block.ino === ino) setBit(resident, block.idx);
-    }
-    const published = this.#o.publish && object?.state === 2;
-    const unproven = this.#unproven.get(ino);
-    if (unproven === undefined) {
-      engine.attach(this.#o.volume, ino, node.size, resident, published);
-      if (object?.state === 1) this.#publisher?.publish(ino);
-      return;
-    }
-    const hashes = BigUint64Array.from(unproven.hash);
-    void this.#guard(
-      this.#o.host
-        .task((task) => {
-          const blocks = Float64Array.from(unproven.idx);
-          engine.attachChecked(this.#o.volume, task, ino, node.size, resident, published, blocks, hashes);
-        })
-        .then(async () => {
-          this.#unproven.delete(ino);
-          if (this.#unproven.size === 0) await this.#o.index.forgetRecent();
-        }),
-    );
   }
 
   /** The file was looked up: whoever opens it may read the kernel's pages, of which nothing is heard here. */
@@ -205,7 +214,7 @@ export class BlockStore implements AsyncDisposable {
     const held = this.#held.get(ino);
     if (held !== undefined) return held.blocks >= held.geometry.blocks;
     const object = this.#o.index.object(ino);
-    return object !== null && object.state > 0;
+    return object !== null && object.blocks >= this.geometryOf(ino).blocks;
   }
 
   /** Share of the object's blocks that are on the disk, 0 to 1; 1 for an empty object. */
@@ -219,23 +228,15 @@ export class BlockStore implements AsyncDisposable {
   /** What a run of these blocks will take of the disk. */
   needOf(ino: number, first: number, count: number): { bytes: number; files: number } {
     const bytes = this.geometryOf(ino).allocatedOfRange({ first, count });
-    return { bytes, files: this.#hold(ino).blocks === 0 ? 1 : 0 };
+    return { bytes, files: this.#hold(ino).file ? 0 : 1 };
   }
 
   /** A block was written to its cache file. */
   onStored(event: NativeEvent): void {
     const { a: ino, b: idx } = event;
-    const held = this.#hold(ino);
-    const bytes = held.geometry.allocatedOf(idx);
-    this.space.stored(bytes, held.blocks === 0);
-    held.blocks += 1;
-    held.uncommitted += 1;
-    held.bytes += bytes;
-    held.order?.add(idx);
-    const hash = (BigInt(event.d) << 32n) | BigInt(event.e);
-    this.#pending.push({ ino, idx, hash });
+    this.#count({ ino, idx, hash: (BigInt(event.d) << 32n) | BigInt(event.e) });
     if (this.#pending.length >= GROUP_BLOCKS) void this.#guard(this.#commit());
-    else this.#groupTimer ??= this.#o.clock.startTimer(GROUP_AGE, () => void this.#guard(this.#commit())).unref();
+    else this.#arm();
   }
 
   /** A block could not be written; it is served from memory. */
@@ -255,50 +256,164 @@ export class BlockStore implements AsyncDisposable {
     this.#lost += 1;
     this.#o.log.warn('a cached block is damaged and will be fetched again', { ino, block: idx, errno: event.c });
     this.#forget(ino, idx, 1);
-    void this.#guard(this.#o.index.setState(ino, 0).then(() => this.#o.index.dropBlocks(ino, idx, 1)));
+    void this.#guard(this.#o.index.dropBlocks(ino, idx, 1));
   }
 
   /** A dropped file that was open in passthrough is closed. */
   onFreed(event: NativeEvent): void {
     const bytes = this.#zombies.get(event.a);
     this.#zombies.delete(event.a);
-    if (bytes !== undefined) this.space.freed(bytes, 1);
+    // The answer to the drop may still be on its way to whoever waits for it.
+    if (bytes === undefined) this.#freedEarly.add(event.a);
+    else this.space.freed(bytes, 1);
   }
 
-  /** Drops whole objects from data plane, disk and index. */
+  /** Drops whole objects from index, data plane and disk. One drop of an object at a time. */
   async dropObjects(inos: readonly number[]): Promise<void> {
-    const gone = new Set(inos);
-    this.#pending = this.#pending.filter((block) => !gone.has(block.ino));
-    const indexed = new Map(inos.map((ino) => [ino, this.#o.index.object(ino)?.bytes ?? 0]));
-    await this.#o.index.dropObjects(inos); // first: the index never names what is not on the disk
-    await Promise.all(
-      inos.map(async (ino) => {
-        const held = this.#held.get(ino);
-        this.#held.delete(ino);
-        const done = await this.#o.host.task((task) => {
-          this.#o.host.engine.dropFile(this.#o.volume, task, ino);
-        });
-        if (done.errno !== 0) this.#o.log.warn('a cache file could not be removed', { ino, errno: done.errno });
-        const bytes = held?.bytes ?? indexed.get(ino) ?? 0;
-        if (bytes === 0) return;
-        this.space.dropped(bytes, 1, done.value === 1);
-        if (done.value === 1) this.#zombies.set(ino, bytes);
-      }),
-    );
+    const { index } = this.#o;
+    await Promise.all(inos.map((ino) => this.#dropping.get(ino)));
+    const rows = new Map(inos.map((ino) => [ino, index.object(ino)]));
+    // What is neither known nor held may still lie on the disk (an orphan): it is unlinked without being counted.
+    const work = index
+      .dropObjects(inos)
+      .then(() => Promise.all(inos.map((ino) => this.#dropOne(ino, rows.get(ino) ?? null))));
+    for (const ino of inos) this.#dropping.set(ino, work);
+    try {
+      await work;
+    } finally {
+      for (const ino of inos) if (this.#dropping.get(ino) === work) this.#dropping.delete(ino);
+    }
   }
 
-  /** Syncs and commits everything that is stored. */
+  /** Deletes cache files whose objects the index has forgotten already, then counts anew. */
+  async dropForgotten(inos: readonly number[]): Promise<void> {
+    await Promise.all(inos.map((ino) => this.#dropOne(ino, null)));
+    await this.#committing;
+    const totals = this.#o.index.totals();
+    const pending = this.#pending.reduce((sum, { ino, idx }) => sum + this.geometryOf(ino).allocatedOf(idx), 0);
+    const fresh = new Set(this.#pending.map(({ ino }) => ino).filter((ino) => this.#o.index.object(ino) === null));
+    this.space.recount(totals.bytes + pending, totals.files + fresh.size);
+  }
+
+  async #dropOne(ino: number, row: { readonly bytes: number } | null): Promise<void> {
+    const { host, volume } = this.#o;
+    const done = await host.task((task) => {
+      host.engine.dropFile(volume, task, ino);
+    });
+    if (done.errno !== 0) this.#o.log.warn('a cache file could not be removed', { ino, errno: done.errno });
+    const held = this.#held.get(ino);
+    this.#held.delete(ino);
+    this.#unproven.delete(ino);
+    const bytes = held?.bytes ?? row?.bytes ?? 0;
+    const files = held?.file === true || row !== null ? 1 : 0;
+    const open = done.value === 1 && !this.#freedEarly.delete(ino);
+    if (files > 0) this.space.dropped(bytes, files, open);
+    if (open) this.#zombies.set(ino, bytes);
+    // A block that was stored while the file left lives in its successor: it is counted anew. The others went with it.
+    const own = this.#pending.filter((block) => block.ino === ino);
+    this.#pending = this.#pending.filter((block) => block.ino !== ino);
+    const state = new Uint8Array(1);
+    for (const block of own) {
+      host.engine.states(volume, ino, block.idx, state);
+      if (state[0] === BLOCK_STATE.resident) this.#count(block);
+    }
+  }
+
+  /** Syncs and commits everything that is stored; what cannot be committed stays, and the stop is not clean. */
   async flush(): Promise<void> {
-    while (this.#pending.length > 0 || this.#committing !== null) await this.#commit();
+    try {
+      await Promise.all(this.#dropping.values());
+      while (this.#pending.length > 0 || this.#committing !== null) await this.#commit();
+    } catch (error) {
+      this.#o.log.warn('not everything could be committed: the next start verifies the cache', { err: error });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     this.#touchTimer[Symbol.dispose]();
+    this.#floorTimer[Symbol.dispose]();
     await this.#publisher?.[Symbol.asyncDispose]();
+    await this.#settleWrites();
     await this.flush();
     this.#groupTimer?.[Symbol.dispose]();
-    await this.#recency.flush();
+    await this.#guard(this.#recency.flush());
+  }
+
+  /** Waits, with a limit, until blocks that have been received are on the disk. */
+  async #settleWrites(): Promise<void> {
+    for (let waited = 0; waited < SETTLE && this.#o.host.engine.stats().memoryUsed > 0; waited += SETTLE_STEP) {
+      await this.#o.clock.sleep(SETTLE_STEP);
+    }
+  }
+
+  #arm(delay = GROUP_AGE): void {
+    this.#groupTimer ??= this.#o.clock
+      .startTimer(delay, () => {
+        this.#groupTimer = null;
+        void this.#guard(this.#commit());
+      })
+      .unref();
+  }
+
+  /** Counts a block that is on the disk and not committed. */
+  #count(block: BlockHash): void {
+    const held = this.#hold(block.ino);
+    const bytes = held.geometry.allocatedOf(block.idx);
+    this.space.stored(bytes, !held.file);
+    held.file = true;
+    held.blocks += 1;
+    held.uncommitted += 1;
+    held.bytes += bytes;
+    held.order?.add(block.idx);
+    this.#pending.push(block);
+  }
+
+  #attach(ino: number): void {
+    const { engine } = this.#o.host;
+    const node = this.#o.index.node(ino);
+    if (node === null || node.dir) {
+      engine.detach(this.#o.volume, ino, errnoOf('gone'));
+      return;
+    }
+    const { blocks } = this.geometryOf(ino);
+    const object = this.#o.index.object(ino);
+    const resident = object?.resident ?? new Uint8Array(Math.ceil(blocks / 8));
+    if ((this.#held.get(ino)?.uncommitted ?? 0) > 0) {
+      for (const block of this.#pending) if (block.ino === ino) setBit(resident, block.idx);
+    }
+    const published = this.#o.publish && object?.state === 2;
+    const unproven = this.#unproven.get(ino);
+    if (unproven !== undefined) {
+      if (!this.#checking.has(ino))
+        this.#checking.set(ino, this.#attachChecked(ino, node.size, resident, published, unproven));
+      return;
+    }
+    engine.attach(this.#o.volume, ino, node.size, resident, published);
+    if (!published && blocks > 0 && object?.blocks === blocks) this.#publisher?.publish(ino);
+  }
+
+  async #attachChecked(
+    ino: number,
+    size: number,
+    resident: Uint8Array,
+    published: boolean,
+    suspect: { readonly idx: number[]; readonly hash: bigint[] },
+  ): Promise<void> {
+    const blocks = Float64Array.from(suspect.idx);
+    const hashes = BigUint64Array.from(suspect.hash);
+    const { engine } = this.#o.host;
+    try {
+      await this.#o.host.task((task) => {
+        engine.attachChecked(this.#o.volume, task, ino, size, resident, published, blocks, hashes);
+      });
+      this.#unproven.delete(ino);
+      if (this.#unproven.size === 0) await this.#o.index.forgetRecent();
+    } catch (error) {
+      this.#o.log.warn('blocks of an unclean stop could not be verified', { ino, err: error });
+    } finally {
+      this.#checking.delete(ino);
+    }
   }
 
   #hold(ino: number): Held {
@@ -309,7 +424,8 @@ export class BlockStore implements AsyncDisposable {
     // Only an object that cannot fit in whole ever evicts its own blocks.
     const order = geometry.allocated > this.#o.limits.bytes / 2 ? new Set<number>() : null;
     if (order !== null && object !== null) for (const block of bits(object.resident)) order.add(block);
-    const held = { geometry, blocks: object?.blocks ?? 0, bytes: object?.bytes ?? 0, uncommitted: 0, order };
+    const { blocks = 0, bytes = 0 } = object ?? {};
+    const held = { geometry, blocks, bytes, file: object !== null, uncommitted: 0, order };
     if (this.#held.size >= MAX_HELD) this.#prune();
     this.#held.set(ino, held);
     return held;
@@ -324,7 +440,8 @@ export class BlockStore implements AsyncDisposable {
     const kept = this.#pending.filter((b) => b.ino !== ino || b.idx < first || b.idx >= first + count);
     held.uncommitted -= this.#pending.length - kept.length;
     this.#pending = kept;
-    this.space.dropped(bytes, 0, false);
+    // A file without blocks counts again when its next one is written.
+    this.space.dropped(bytes, held.blocks === 0 ? 1 : 0, false);
     return bytes;
   }
 
@@ -332,7 +449,9 @@ export class BlockStore implements AsyncDisposable {
   #commit(): Promise<void> {
     this.#committing ??= this.#commitGroup().finally(() => {
       this.#committing = null;
-      if (this.#pending.length >= GROUP_BLOCKS && !this.#closing) void this.#guard(this.#commit());
+      if (this.#closing || this.#pending.length === 0) return;
+      if (this.#pending.length >= GROUP_BLOCKS && !this.#commitFailed) void this.#guard(this.#commit());
+      else this.#arm(this.#commitFailed ? COMMIT_AGAIN : GROUP_AGE);
     });
     return this.#committing;
   }
@@ -340,37 +459,40 @@ export class BlockStore implements AsyncDisposable {
   async #commitGroup(): Promise<void> {
     this.#groupTimer?.[Symbol.dispose]();
     this.#groupTimer = null;
-    if (this.#pending.length === 0) return;
-    const group = new Set(this.#pending);
-    const inos = new Set(this.#pending.map((block) => block.ino));
+    const group = new Set(this.#pending.slice(0, MAX_GROUP));
+    if (group.size === 0) return;
+    const inos = new Set([...group].map((block) => block.ino));
+    this.#commitFailed = true;
     const synced = await this.#o.host.task((task) => {
       this.#o.host.engine.sync(this.#o.volume, task, Float64Array.from(inos));
     });
     if (synced.errno !== 0) {
       // Data of unknown state: forget it rather than promise it.
-      this.#o.log.error('the cache disk failed to sync: blocks are dropped and will be fetched again', {
-        errno: synced.errno,
-      });
+      const { errno } = synced;
+      this.#o.log.error('the cache disk failed to sync: blocks are dropped and will be fetched again', { errno });
       await this.dropObjects([...inos]);
       return;
     }
-    // What was dropped during the sync left `pending`; what is still there goes into the index.
-    const still = this.#pending.filter((block) => group.has(block));
-    this.#pending = this.#pending.filter((block) => !group.has(block));
+    // What was dropped during the sync has left `pending`; what is being dropped must not be committed.
+    const still = this.#pending.filter((block) => group.has(block) && !this.#dropping.has(block.ino));
     const unknown = await this.#o.index.commitBlocks(still);
-    if (unknown.length > 0) await this.dropObjects(unknown);
-    for (const { ino } of still) {
-      const held = this.#held.get(ino);
+    this.#commitFailed = false;
+    this.#indexFull = false;
+    const committed = new Set(still);
+    for (const block of this.#pending) {
+      const held = committed.has(block) ? this.#held.get(block.ino) : undefined;
       if (held !== undefined) held.uncommitted -= 1;
     }
+    this.#pending = this.#pending.filter((block) => !committed.has(block));
+    if (unknown.length > 0) await this.dropForgotten(unknown);
     for (const ino of inos) this.#settled(ino);
   }
 
   /** The index knows all of the object's blocks: what is held here can be read from there again. */
   #settled(ino: number): void {
     const held = this.#held.get(ino);
-    if (held === undefined || held.uncommitted > 0 || held.order !== null) return;
-    this.#held.delete(ino);
+    if (held === undefined || held.uncommitted > 0) return;
+    if (held.order === null) this.#held.delete(ino);
     if (held.blocks >= held.geometry.blocks) this.#publisher?.publish(ino);
   }
 
@@ -384,23 +506,29 @@ export class BlockStore implements AsyncDisposable {
     const { host, volume, index, clock } = this.#o;
     const now = clock.wall();
     const fresh = new Set(this.#pending.map((block) => block.ino));
-    for (const cold of index.coldest(MAX_CANDIDATES)) {
-      const busy = this.#o.busy(cold.ino) || fresh.has(cold.ino);
-      yield {
-        id: cold.ino,
-        bytes: cold.bytes,
-        files: 1,
-        lastUsed: cold.usedMs,
-        superseded: cold.superseded,
-        open: host.engine.openCount(volume, cold.ino) > 0,
-        ...(busy ? { pinnedUntil: now + SETTLE } : {}),
-      };
+    for (let seen = 0, page = CANDIDATE_PAGE; ; page *= 4) {
+      const colds = index.coldest(page);
+      for (const cold of colds.slice(seen)) {
+        const busy = this.#o.busy(cold.ino) || fresh.has(cold.ino) || this.#dropping.has(cold.ino);
+        yield {
+          id: cold.ino,
+          bytes: cold.bytes,
+          files: 1,
+          lastUsed: cold.usedMs,
+          superseded: cold.superseded,
+          open: host.engine.openCount(volume, cold.ino) > 0,
+          ...(busy ? { pinnedUntil: now + SETTLE } : {}),
+        };
+      }
+      if (colds.length < page) return;
+      seen = colds.length;
     }
   }
 
   async #dropOwn(ino: number, bytes: number): Promise<number> {
     const held = this.#hold(ino);
-    if (held.order === null) return 0;
+    // A published file leaves whole or not at all.
+    if (held.order === null || this.#o.index.object(ino)?.state === 2) return 0;
     const need = Math.ceil(bytes / this.#o.blockSize);
     const resident = toRanges([...held.order]);
     const ranges = selfEvict({ resident, readers: this.#o.readers(ino), busy: () => false, need, margin: 4 });
@@ -408,6 +536,7 @@ export class BlockStore implements AsyncDisposable {
     for (const { first, count } of ranges) {
       freed += this.#forget(ino, first, count);
       await this.#o.index.dropBlocks(ino, first, count);
+      this.resolve(ino); // the data plane spares what it knows to be there, so it must know the file
       await this.#o.host.task((task) => {
         this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
       });
@@ -434,7 +563,10 @@ export class BlockStore implements AsyncDisposable {
       await work;
     } catch (error) {
       const known = DlfsError.from(error);
-      if (known.code !== 'interrupted') this.#o.log.error('the block store failed', { err: known });
+      if (known.code === 'disk-full') {
+        if (!this.#indexFull) this.#o.log.warn(`the cache's index cannot be written: ${known.message}`, { err: known });
+        this.#indexFull = true;
+      } else if (known.code !== 'interrupted') this.#o.log.error('the block store failed', { err: known });
     }
   }
 }

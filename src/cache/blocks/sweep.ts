@@ -1,5 +1,5 @@
 /**
- * The sweep after an unclean stop: what lies in the folder of cache files is held against the index.
+ * The sweep after an unclean stop or behind a lost index: what lies in the folder of cache files is held against the index.
  *
  * A crash can leave files and blocks that were written but not committed. The sweep walks the folder once, in the background, a
  * subfolder at a time: files that the index does not know are deleted, allocated space that no known block uses is given back,
@@ -9,7 +9,7 @@
  * 1. What is being fetched or written now is left alone.
  * 2. Nothing outside the 256 numbered subfolders is looked at, and no name there becomes a path unless it is a plain number.
  */
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { lstat, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -51,7 +51,7 @@ export class Sweep implements AsyncDisposable {
   start(): void {
     this.#done = this.run().then(
       (report) => {
-        this.#o.log.info('swept the cache after an unclean stop', { ...report });
+        if (report.files > 0) this.#o.log.info('swept the cache', { ...report });
       },
       (error: unknown) => {
         this.#o.log.warn('the sweep of the cache failed', { err: error });
@@ -65,12 +65,18 @@ export class Sweep implements AsyncDisposable {
     for (let number = 0; number < SUBFOLDERS && !this.#stopped; number++) {
       await this.#subfolder(join(this.#o.objects, number.toString(16).padStart(2, '0')), report);
     }
+    if (!this.#stopped) await this.#o.store.proveRest();
     return report;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     await this.#done;
+  }
+
+  async #allocated(folder: string, ino: number): Promise<{ ino: number; allocated: number }> {
+    const { blocks } = await lstat(join(folder, String(ino))).catch(() => ({ blocks: 0 }));
+    return { ino, allocated: blocks * SECTOR };
   }
 
   async #subfolder(folder: string, report: SweepReport): Promise<void> {
@@ -83,17 +89,19 @@ export class Sweep implements AsyncDisposable {
         continue;
       }
       const ino = Number(name);
-      const { blocks } = await stat(path).catch(() => ({ blocks: 0 }));
-      if (!store.inMotion(ino)) files.push({ ino, allocated: blocks * SECTOR });
+      const file = await this.#allocated(folder, ino);
+      if (!store.inMotion(ino)) files.push(file);
     }
     report.files += files.length;
     if (files.length === 0) return;
     const found = await index.audit(files);
-    const dead = [...found.orphans, ...found.unindexed, ...found.short].filter((ino) => !store.inMotion(ino));
+    // A file that was committed between the look at the disk and the one at the index only seems short.
+    const again = await index.audit(await Promise.all(found.short.map((ino) => this.#allocated(folder, ino))));
+    const dead = [...found.orphans, ...found.unindexed, ...again.short].filter((ino) => !store.inMotion(ino));
     if (dead.length > 0) await store.dropObjects(dead);
     for (const ino of found.excess) await store.trim(ino);
     report.deleted += found.orphans.length + found.unindexed.length;
-    report.damaged += found.short.length;
+    report.damaged += again.short.length;
     report.trimmed += found.excess.length;
   }
 }

@@ -40,16 +40,25 @@ interface ActiveRun extends QueuedRun {
 interface Attempt {
   tries: number;
   readonly since: number;
+  last: number;
 }
 
 /** A request that makes no progress is given up after this long, in milliseconds; S3 answers within seconds or not at all. */
 const STALL_TIMEOUT = 20_000;
 const CONNECT_TIMEOUT = 10_000;
+/** Milliseconds until a run that the data plane would not take is looked at again: never in the same turn. */
+const REFUSED_AGAIN = 50;
+/** Milliseconds after which failures of a range no longer count as one story. */
+const ATTEMPT_MEMORY = 180_000;
+const MAX_ATTEMPTS = 10_000;
+/** Milliseconds to wait for cancelled runs when stopping, and between looks. */
+const CLOSE_LIMIT = 2_000;
+const CLOSE_STEP = 5;
 /** Every range of an object. */
 const EVERYTHING: readonly BlockRange[] = [{ first: 0, count: Infinity }];
 
 /** See the file's header. */
-export class FetchScheduler implements Disposable {
+export class FetchScheduler implements AsyncDisposable {
   readonly #o: SchedulerOptions;
   readonly #concurrency: FetchConcurrency;
   readonly #wanted = new Map<number, Wanted>();
@@ -127,8 +136,15 @@ export class FetchScheduler implements Disposable {
 
   /** Plans what was wanted since the last call and starts what may start. Called once a batch of events. */
   plan(): void {
-    for (const [ino, wanted] of this.#wanted) this.#planObject(ino, wanted);
+    const batch = [...this.#wanted];
     this.#wanted.clear();
+    for (const [ino, wanted] of batch) {
+      try {
+        this.#planObject(ino, wanted);
+      } catch (error) {
+        this.#abandon(ino, wanted.demand, DlfsError.from(error));
+      }
+    }
     this.#pump();
   }
 
@@ -166,11 +182,32 @@ export class FetchScheduler implements Disposable {
     this.#pump();
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#pumpTimer?.[Symbol.dispose]();
     for (const timer of this.#timers) timer[Symbol.dispose]();
     for (const run of this.#active.keys()) this.#o.host.engine.cancel(run);
+    // Each cancelled run is reported; what it has delivered is stored and committed by those who end after us.
+    for (let waited = 0; waited < CLOSE_LIMIT && this.#active.size > 0; waited += CLOSE_STEP) {
+      await this.#o.clock.sleep(CLOSE_STEP);
+    }
+  }
+
+  /** An object that cannot be planned: whoever waits for it gets an error. */
+  #abandon(ino: number, blocks: Iterable<number>, error: DlfsError): void {
+    this.#o.log.warn('an object cannot be fetched', { ino, err: error });
+    for (const block of blocks) this.#o.host.engine.failBlocks(this.#o.volume, ino, block, 1, errnoOf(error.code));
+  }
+
+  /** Asks again for what is still waited for, after `delay` milliseconds. */
+  #later(delay: number, range: QueuedRun): void {
+    const timer = this.#o.clock
+      .startTimer(delay, () => {
+        this.#timers.delete(timer);
+        this.#rewant(range);
+      })
+      .unref();
+    this.#timers.add(timer);
   }
 
   #want(ino: number): Wanted {
@@ -211,8 +248,9 @@ export class FetchScheduler implements Disposable {
     while (!this.#closed && !this.#waitingForSource) {
       const next = this.#queue.first();
       if (next === null) return;
-      const { length } = this.#o.store.geometryOf(next.ino).bytesOfRange(next);
       const now = this.#o.clock.monotonic();
+      // The last block may be shorter: too much is reserved then, by less than a block.
+      const length = next.count * this.#o.blockSize;
       const admission = this.#concurrency.admit({ bytes: length, priority: next.priority }, now);
       if (admission.ticket === null) {
         if (admission.until !== null) this.#pumpAt(admission.until - now);
@@ -228,6 +266,9 @@ export class FetchScheduler implements Disposable {
     const release = (): void => {
       this.#countActive(run.ino, -1);
       this.#concurrency.finished(ticket, { kind: 'neutral' }, this.#o.clock.monotonic());
+      queueMicrotask(() => {
+        this.#pump();
+      });
     };
     try {
       const need = this.#o.store.needOf(run.ino, run.first, run.count);
@@ -289,7 +330,7 @@ export class FetchScheduler implements Disposable {
       giveBack();
       this.#countActive(run.ino, -1);
       this.#concurrency.finished(ticket, { kind: 'neutral' }, this.#o.clock.monotonic());
-      this.#rewant(run);
+      this.#later(REFUSED_AGAIN, run);
       return;
     }
     this.#gets += 1;
@@ -306,8 +347,13 @@ export class FetchScheduler implements Disposable {
     const waited = this.#waited(range);
     const now = this.#o.clock.monotonic();
     const key = attemptKey(range);
-    const attempt = this.#attempts.get(key) ?? { tries: 0, since: now };
+    const known = this.#attempts.get(key);
+    // A failure long after the last one is a new story.
+    const attempt =
+      known !== undefined && now - known.last < ATTEMPT_MEMORY ? known : { tries: 0, since: now, last: now };
     attempt.tries += 1;
+    attempt.last = now;
+    if (this.#attempts.size >= MAX_ATTEMPTS) this.#attempts.delete(this.#attempts.keys().next().value ?? '');
     const decision = decideRetry(
       { code: error.code, retryable: error.retryable, retryAfter: retryAfterOf(error) },
       {
@@ -332,13 +378,7 @@ export class FetchScheduler implements Disposable {
       err: error,
     });
     const delay = decision.action === 'now' ? 0 : decision.delay;
-    const timer = this.#o.clock
-      .startTimer(delay, () => {
-        this.#timers.delete(timer);
-        this.#rewant(range);
-      })
-      .unref();
-    this.#timers.add(timer);
+    this.#later(delay, range);
   }
 
   /** Blocks of a failed range that readers wait for. */
@@ -359,8 +399,9 @@ export class FetchScheduler implements Disposable {
 
   #giveUp(range: QueuedRun, error: DlfsError, waited: boolean): void {
     const { host, volume } = this.#o;
-    host.engine.failBlocks(volume, range.ino, range.first, range.count, errnoOf(error.code));
     const final = error.code === 'gone' || error.code === 'changed-at-origin' || error.code === 'archived';
+    // A reader that came after the look at who waits has a try of its own.
+    if (waited || final) host.engine.failBlocks(volume, range.ino, range.first, range.count, errnoOf(error.code));
     if (final && this.#dead.of(range.ino) === null) {
       this.#dead.add(range.ino, error);
       this.#sayGivenUp(range, error);
@@ -371,7 +412,7 @@ export class FetchScheduler implements Disposable {
   }
 
   #sayGivenUp(range: QueuedRun, error: DlfsError): void {
-    this.#o.log.error(`cannot read ${this.#o.keyOf(range.ino)}: ${error.message}`, {
+    this.#o.log.error(`cannot read ${this.#keyOf(range.ino)}: ${error.message}`, {
       code: error.code,
       ...describeRange(range),
     });
@@ -392,7 +433,7 @@ export class FetchScheduler implements Disposable {
   }
 
   #errorOf(ino: number, end: RunEnd): DlfsError {
-    const key = this.#o.keyOf(ino);
+    const key = this.#keyOf(ino);
     const { outcome } = end;
     if (outcome.kind === 'changed') {
       return new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', {
@@ -402,6 +443,15 @@ export class FetchScheduler implements Disposable {
     if (outcome.kind === 'reply') return this.#o.source.failure(key, outcome.reply);
     if (outcome.kind === 'transport') return this.#o.source.transportFailure(key, outcome.how, outcome.text);
     return new DlfsError('internal', `a run ended as ${outcome.kind}`, { key });
+  }
+
+  /** The key, or what is left of it when the row is gone. */
+  #keyOf(ino: number): string {
+    try {
+      return this.#o.keyOf(ino);
+    } catch {
+      return `a file that is no longer listed (inode ${ino})`;
+    }
   }
 
   #pumpAt(delay: number): void {

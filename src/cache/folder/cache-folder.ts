@@ -10,7 +10,7 @@
  * 3. `owner.json` is written under the lock; whoever reads it without the lock takes it as a hint.
  */
 import { constants } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DlfsError } from '../../base/errors.ts';
 import type { NativeBinding } from '../../native/binding.ts';
@@ -65,8 +65,10 @@ export class CacheFolder implements AsyncDisposable {
     await checkCacheDisk(root);
     const path = join(root, await fingerprint(identity));
     await mkdir(join(path, 'objects'), { recursive: true, mode: 0o700 });
+    await requireOwn(path);
+    await requireOwn(join(path, 'objects'));
     await chmod(path, 0o700);
-    const lock = await open(join(path, 'lock'), constants.O_RDWR | constants.O_CREAT, 0o600);
+    const lock = await open(join(path, 'lock'), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     try {
       if (native.lock(lock.fd) !== 0) throw await busy(path, identity);
       await replace(join(path, 'source.json'), identity);
@@ -102,6 +104,16 @@ async function busy(path: string, identity: SourceIdentity): Promise<DlfsError> 
   return new DlfsError(
     'cache-busy',
     `${source} is served already by ${who}: use that, or give this one a cache of its own with --cache-dir`,
+  );
+}
+
+/** Refuses a folder that somebody else prepared: its name can be guessed, and what lies in it is served. */
+async function requireOwn(path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isDirectory() && found.uid === process.geteuid?.()) return;
+  throw new DlfsError(
+    'cache-unusable',
+    `${path} does not belong to this user: remove it, or choose another --cache-dir`,
   );
 }
 

@@ -39,18 +39,30 @@ export async function listAll(options: FullListingOptions): Promise<ListingOutco
   const { index, source, prefix, limit, signal } = options;
   await using full = await index.beginFull(limit);
   const failed = new AbortController();
+  let limited = false;
   const either = AbortSignal.any([signal, failed.signal]);
 
   const shard = async (kind: 'level' | 'subtree', key: string): Promise<readonly string[]> => {
     const below: string[] = [];
-    const lane = await full.shard(kind, key);
-    for await (const page of source.list(prefix + key, { delimiter: kind === 'level' ? '/' : null, signal: either })) {
-      const { descend, stopped } = await lane.add(page);
-      below.push(...descend);
-      if (stopped !== null) failed.abort();
-      if (either.aborted) break;
+    if (limited) return below;
+    try {
+      const lane = await full.shard(kind, key);
+      for await (const page of source.list(prefix + key, {
+        delimiter: kind === 'level' ? '/' : null,
+        signal: either,
+      })) {
+        const { descend, stopped } = await lane.add(page);
+        for (const name of descend) below.push(name);
+        if (stopped !== null) {
+          limited = true;
+          failed.abort();
+          break;
+        }
+      }
+    } catch (error) {
+      if (!limited) throw error; // the other shards are only stopped: the listing ends with what it is, too long
     }
-    return below;
+    return limited ? [] : below;
   };
 
   let level: readonly string[] = [''];

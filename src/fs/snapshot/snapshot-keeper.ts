@@ -52,6 +52,11 @@ export interface KeeperStats {
 const MAX_TOLD = 10_000;
 /** Milliseconds between looks at superseded versions. */
 const PURGE_EVERY = 10_000;
+/** Milliseconds within which a directory is listed anew once at most because files in it had changed. */
+const RENEW_PAUSE = 5_000;
+const MAX_RENEWED = 10_000;
+/** The pause to a second try of a first listing, for a dataset that is otherwise never listed again. */
+const FIRST_LISTING_INTERVAL = 300_000;
 /** Versions purged at a time. */
 const PURGE_BATCH = 512;
 
@@ -61,6 +66,8 @@ export class SnapshotKeeper implements AsyncDisposable {
   readonly #directories: DirectoryListings;
   readonly #stop = new AbortController();
   readonly #superseded = new Set<number>();
+  /** When a directory was last listed anew because the origin had changed. */
+  readonly #renewed = new Map<number, number>();
   #purgeTimer: Timer | null = null;
   #refreshTimer: Timer | null = null;
   #full: Promise<void> | null = null;
@@ -113,7 +120,14 @@ export class SnapshotKeeper implements AsyncDisposable {
   /** The origin no longer has this version: its directory is listed anew at once. */
   changedAtOrigin(ino: number): void {
     const node = this.#o.index.node(ino);
-    if (node !== null && !node.superseded) void this.#guard(this.#directories.renew(node.parent));
+    if (node === null || node.superseded) return;
+    // An origin that lists one etag and serves another must not make us list for ever.
+    const now = this.#o.clock.monotonic();
+    const before = this.#renewed.get(node.parent);
+    if (before !== undefined && now - before < RENEW_PAUSE) return;
+    if (this.#renewed.size >= MAX_RENEWED) this.#renewed.clear();
+    this.#renewed.set(node.parent, now);
+    void this.#guard(this.#directories.renew(node.parent));
   }
 
   /** See `DirectoryListings.decided`. */
@@ -184,7 +198,10 @@ export class SnapshotKeeper implements AsyncDisposable {
   #schedule(): void {
     this.#refreshTimer?.[Symbol.dispose]();
     const last = { duration: this.#lastDuration, failures: this.#failuresInRow };
-    const pause = nextRefresh({ interval: this.#o.refreshMs }, last, this.#o.random);
+    // `never` means that a complete listing is kept for ever, not that there is none.
+    const incomplete = !this.#o.index.snapshot().complete && !this.#saidLimit;
+    const interval = this.#o.refreshMs === 'never' && incomplete ? FIRST_LISTING_INTERVAL : this.#o.refreshMs;
+    const pause = nextRefresh({ interval }, last, this.#o.random);
     if (pause === null) return;
     this.#o.log.debug(`the next listing is in ${formatDuration(pause)}`);
     this.#refreshTimer = this.#o.clock.startTimer(pause, () => void this.#guard(this.refresh())).unref();
@@ -221,18 +238,19 @@ export class SnapshotKeeper implements AsyncDisposable {
     const free: number[] = [];
     for (const ino of this.#superseded) {
       if (free.length >= PURGE_BATCH) break;
-      if (this.#o.kernel.lookups(ino) === 0) free.push(ino);
+      if (this.#o.kernel.lookups(ino) === 0 && !this.#o.store.inMotion(ino)) free.push(ino);
     }
     if (free.length === 0) return;
-    const dropped = await this.#o.index.purgeSuperseded(free);
+    const cached = free.filter((ino) => this.#o.index.object(ino) !== null);
+    if (cached.length > 0) await this.#o.store.dropObjects(cached);
+    await this.#o.index.purgeSuperseded(free);
     for (const ino of free) this.#superseded.delete(ino);
-    if (dropped.length > 0) await this.#o.store.dropObjects(dropped);
   }
 
   /** What an earlier process left superseded: no kernel holds it any more. */
   async #purgeLeftovers(): Promise<void> {
     for await (const dropped of this.#o.index.purgeLeftovers()) {
-      await this.#o.store.dropObjects(dropped);
+      await this.#o.store.dropForgotten(dropped);
       if (this.#stop.signal.aborted) return;
     }
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { generate, SHAPE, shuffled } from '../../../demo/dataset.ts';
+import { generate, LARGE_PARTS, shapeOf, shuffled } from '../../../demo/dataset.ts';
 import { runEpoch } from '../../../demo/epoch.ts';
 import { hitRate, since, table } from '../../../demo/report.ts';
 import { TempDir } from '../../support/files.ts';
@@ -52,14 +52,16 @@ describe('the demo’s dataset', () => {
   test('is what it says it is, and readers find the same bytes', async () => {
     await using temp = await TempDir.create('dataset');
     let written = 0;
-    const made = await generate(temp.path, (bytes) => (written = bytes));
-    assert.equal(made.files, SHAPE.folders * SHAPE.filesInFolder + 1);
+    const shape = shapeOf(0.05);
+    const made = await generate(temp.path, shape, (bytes) => (written = bytes));
+    assert.equal(made.files, shape.folders * shape.filesInFolder + 1);
     assert.equal(written, made.bytes);
-    assert.equal((await stat(temp.join('archive.tar'))).size, SHAPE.largeSize);
-    assert.equal((await readdir(temp.join('images'))).length, SHAPE.folders);
+    assert.equal(made.parts.length, made.files - 1 + LARGE_PARTS);
+    assert.equal((await stat(temp.join('archive.tar'))).size, shape.largeSize);
+    assert.equal((await readdir(temp.join('images'))).length, shape.folders);
     const some = made.parts
       .map((part, index) => ({ part, sum: made.sums[index] }))
-      .filter((_, index) => index % 97 === 0);
+      .filter((_, index) => index % 17 === 0);
     for (const { part, sum } of some.filter(({ part: { offset } }) => offset === 0)) {
       if (part.length < 2 ** 20) assert.equal(crc32(await readFile(temp.join(part.path))), sum, part.path);
     }

@@ -135,7 +135,7 @@ export class FetchClient implements AsyncDisposable {
       } else if (event.type === EVENT.stored) {
         this.#stored.get(event.a * 1000 + event.b)?.();
       }
-    });
+    }, Infinity);
   }
 }
 

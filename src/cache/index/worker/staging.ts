@@ -5,6 +5,8 @@
  * 1. Switching is one transaction of a few rows, however many were staged.
  * 2. Undoing goes in small steps and may be interrupted and begun anew at any of them; the number is forgotten with the last.
  * 3. Until an undone number is forgotten, no full listing begins and `cur` stays below it.
+ * 4. That a directory would have been listed with that number (`dir`) may stay noted: it counts only when `cur` gets there, which
+ *    takes another full listing, and that one lists each directory that it leaves visible.
  */
 import { FOREVER } from '../schema.ts';
 import type { ListingParts } from './directory-listing.ts';
@@ -58,14 +60,6 @@ export function* undo(parts: ListingParts, seq: number): Generator<void, void, u
       if (isDirectory(row)) skips.replace(row.ino, new Map());
       nodes.remove(row);
     }
-    yield;
-  }
-
-  const listed = database.prepare<[number, number], { ino: number; listed_seq: number }>(
-    'SELECT ino, listed_seq FROM dir WHERE ino > ? ORDER BY ino LIMIT ?',
-  );
-  for (let rows = listed.all(0, looks); rows.length > 0; rows = listed.all(rows.at(-1)?.ino ?? FOREVER, looks)) {
-    for (const row of rows) if (row.listed_seq === seq) nodes.clearListed(row.ino);
     yield;
   }
 
