@@ -154,6 +154,7 @@ export async function serve(options: ServeOptions, deps: ServeDependencies): Pro
         fetchThreads: Math.min(8, Math.max(1, Math.ceil(cores / 4))),
         memory: options.memory,
       },
+      clock,
       log.child('native'),
     ),
   );

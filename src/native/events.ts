@@ -62,14 +62,13 @@ export class EventDrain {
   /**
    * Hands waiting events to `handle`, a buffer at a time, until there are none or the turn is over. The event object is
    * reused: copy what outlives the call.
-   * @param turn milliseconds after which no further buffer is taken
+   * @param over asked before each further buffer: is the turn over?
    * @returns how many there were, and whether there may be more
    */
-  drain(handle: (event: NativeEvent) => void, turn: number): { count: number; more: boolean } {
-    const end = performance.now() + turn;
+  drain(handle: (event: NativeEvent) => void, over: () => boolean): { count: number; more: boolean } {
     let count = 0;
     for (;;) {
-      if (count > 0 && performance.now() > end) return { count, more: true };
+      if (count > 0 && over()) return { count, more: true };
       const n = this.#engine.drain(this.#buffer);
       if (n === 0) return { count, more: false };
       if (n < 0) {

@@ -10,6 +10,7 @@
  * 3. Work per turn is bounded by what one wake-up brought; the loop gets its turn between wake-ups.
  */
 import { setImmediate } from 'node:timers';
+import type { Clock } from '../base/clock.ts';
 import { DlfsError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Engine, EngineOptions, NativeBinding } from './binding.ts';
@@ -30,6 +31,7 @@ export interface TaskResult {
 export class NativeHost implements AsyncDisposable {
   readonly binding: NativeBinding;
   readonly engine: Engine;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #log: Logger;
   readonly #drain: EventDrain;
   readonly #handlers = new Map<number, (event: NativeEvent) => void>();
@@ -41,10 +43,12 @@ export class NativeHost implements AsyncDisposable {
   /**
    * @param binding the loaded addon
    * @param options threads and memory
+   * @param clock bounds a turn
    * @param log for handlers that throw
    */
-  constructor(binding: NativeBinding, options: EngineOptions, log: Logger) {
+  constructor(binding: NativeBinding, options: EngineOptions, clock: Pick<Clock, 'monotonic'>, log: Logger) {
     this.binding = binding;
+    this.#clock = clock;
     this.#log = log;
     this.engine = new binding.Engine(options, () => {
       this.#wake();
@@ -98,9 +102,13 @@ export class NativeHost implements AsyncDisposable {
 
   #wake(): void {
     if (this.#closed) return;
-    const { count, more } = this.#drain.drain((event) => {
-      this.#handle(event);
-    }, TURN);
+    const end = this.#clock.monotonic() + TURN;
+    const { count, more } = this.#drain.drain(
+      (event) => {
+        this.#handle(event);
+      },
+      () => this.#clock.monotonic() > end,
+    );
     if (count > 0) for (const listener of this.#batchEnd) this.#guard(listener);
     // Answers bring the next requests: without a break they could keep everything else from its turn.
     if (more) {

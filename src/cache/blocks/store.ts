@@ -13,45 +13,20 @@
  * 4. Only a whole, verified file is published; once published it leaves by unlink alone.
  * 5. What is counted as used is what the disk allocates.
  */
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Timer } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
-import { errnoOf } from '../../base/errors/errno.ts';
-import type { Logger } from '../../base/log.ts';
 import type { NativeEvent } from '../../native/events.ts';
-import type { NativeHost } from '../../native/host.ts';
-import type { EvictionCandidate, EvictionPolicy } from '../policy/eviction.ts';
+import type { EvictionCandidate } from '../policy/eviction.ts';
 import { BlockGeometry } from '../policy/geometry.ts';
-import type { QuotaLimits } from '../policy/quota.ts';
-import { selfEvict, type ReaderPosition } from '../policy/self-evict.ts';
+import { selfEvict } from '../policy/self-evict.ts';
 import type { BlockHash } from '../index/rows.ts';
-import type { BlockIndex } from './block-index.ts';
-import { absentRanges, bits, setBit, toRanges } from './block-set.ts';
+import { Attachments } from './attachments.ts';
+import { absentRanges, bits, toRanges } from './block-set.ts';
 import { BLOCK_STATE } from '../../native/binding.ts';
 import { Publisher } from './publisher.ts';
 import { RecencyFeed } from './recency-feed.ts';
 import { Space } from './space.ts';
-
-/** What the store is made of. */
-export interface BlockStoreOptions {
-  readonly host: NativeHost;
-  readonly volume: number;
-  readonly index: BlockIndex;
-  readonly blockSize: number;
-  /** The cache folder, for statfs. */
-  readonly folder: string;
-  readonly limits: QuotaLimits;
-  readonly policy: EvictionPolicy;
-  /** Whether whole files are published for passthrough. */
-  readonly publish: boolean;
-  /** Whether the last user of the folder ended cleanly. */
-  readonly clean: boolean;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Whether a run for this object is under way. */
-  readonly busy: (ino: number) => boolean;
-  /** Where the object's readers are, for an object that is larger than the cache. */
-  readonly readers: (ino: number) => readonly ReaderPosition[];
-}
+import type { BlockStoreOptions } from './store-options.ts';
 
 /** An object of which something is on the disk or about to be. */
 interface Held {
@@ -102,12 +77,11 @@ export class BlockStore implements AsyncDisposable {
   /** Null where the mount wants no passthrough. */
   readonly #publisher: Publisher | null;
   readonly #recency: RecencyFeed;
-  readonly #unproven = new Map<number, { idx: number[]; hash: bigint[] }>();
+  readonly #attachments: Attachments;
   readonly #zombies = new Map<number, number>();
   /** Freed by the kernel before the drop's own answer was handled. */
   readonly #freedEarly = new Set<number>();
   readonly #dropping = new Map<number, Promise<unknown>>();
-  readonly #checking = new Map<number, Promise<void>>();
   #commitFailed = false;
   readonly #storeFailures = new Set<number>();
   #lost = 0;
@@ -136,7 +110,13 @@ export class BlockStore implements AsyncDisposable {
       ? new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard })
       : null;
     this.#recency = new RecencyFeed(options);
-    if (!options.clean) this.#loadUnproven();
+    this.#attachments = new Attachments({
+      ...options,
+      geometryOf: (ino) => this.geometryOf(ino),
+      uncommitted: (ino) =>
+        (this.#held.get(ino)?.uncommitted ?? 0) > 0 ? this.#pending.filter((block) => block.ino === ino) : [],
+      onWhole: (ino) => this.#publisher?.publish(ino),
+    });
     this.#touchTimer = options.clock
       .startInterval(TOUCH_EVERY, () => {
         void this.#guard(this.#recency.flush());
@@ -152,16 +132,17 @@ export class BlockStore implements AsyncDisposable {
 
   /** Whether nothing of an unclean stop is left to be verified, and the index knows all that is stored. */
   get proven(): boolean {
-    return this.#unproven.size === 0 && this.#pending.length === 0;
+    return this.#attachments.proven && this.#pending.length === 0;
   }
 
   /** Verifies what an unclean stop left and nobody has read since, a file at a time. */
   async proveRest(): Promise<void> {
-    for (const ino of [...this.#unproven.keys()]) {
-      if (this.#closing) return;
-      this.resolve(ino);
-      await this.#checking.get(ino);
-    }
+    await this.#attachments.proveRest(() => this.#closing);
+  }
+
+  /** Answers the data plane's question for a file's state, always. */
+  resolve(ino: number): void {
+    this.#attachments.resolve(ino);
   }
 
   /** Whether something of the object is being fetched, written or not committed yet. */
@@ -172,7 +153,7 @@ export class BlockStore implements AsyncDisposable {
   /** Gives back space of the object's cache file that no known block uses. */
   async trim(ino: number): Promise<void> {
     if (this.inMotion(ino)) return;
-    if (this.#unproven.has(ino)) await this.#prove(ino);
+    await this.#attachments.prove(ino);
     const object = this.#o.index.object(ino);
     if (this.inMotion(ino) || object === null || object.state === 2) return;
     this.resolve(ino);
@@ -192,16 +173,6 @@ export class BlockStore implements AsyncDisposable {
     const node = this.#o.index.node(ino);
     if (node === null || node.dir) throw new DlfsError('not-found', `no file has the inode number ${ino}`);
     return new BlockGeometry(this.#o.blockSize, node.size);
-  }
-
-  /** Answers the data plane's question for a file's state, always. */
-  resolve(ino: number): void {
-    try {
-      this.#attach(ino);
-    } catch (error) {
-      this.#o.log.error('the state of a file cannot be read', { ino, err: error });
-      this.#o.host.engine.detach(this.#o.volume, ino, errnoOf(DlfsError.from(error).code));
-    }
   }
 
   /** The file was looked up: whoever opens it may read the kernel's pages, of which nothing is heard here. */
@@ -271,7 +242,7 @@ export class BlockStore implements AsyncDisposable {
   /** Drops whole objects from index, data plane and disk. One drop of an object at a time. */
   async dropObjects(inos: readonly number[]): Promise<void> {
     const { index } = this.#o;
-    await Promise.all(inos.map((ino) => this.#dropping.get(ino)));
+    for (const ino of inos) await this.#dropping.get(ino);
     const rows = new Map(inos.map((ino) => [ino, index.object(ino)]));
     // What is neither known nor held may still lie on the disk (an orphan): it is unlinked without being counted.
     const work = index
@@ -303,7 +274,7 @@ export class BlockStore implements AsyncDisposable {
     if (done.errno !== 0) this.#o.log.warn('a cache file could not be removed', { ino, errno: done.errno });
     const held = this.#held.get(ino);
     this.#held.delete(ino);
-    this.#unproven.delete(ino);
+    this.#attachments.forget(ino);
     const bytes = held?.bytes ?? row?.bytes ?? 0;
     const files = held?.file === true || row !== null ? 1 : 0;
     const open = done.value === 1 && !this.#freedEarly.delete(ino);
@@ -369,53 +340,6 @@ export class BlockStore implements AsyncDisposable {
     this.#pending.push(block);
   }
 
-  #attach(ino: number): void {
-    const { engine } = this.#o.host;
-    const node = this.#o.index.node(ino);
-    if (node === null || node.dir) {
-      engine.detach(this.#o.volume, ino, errnoOf('gone'));
-      return;
-    }
-    const { blocks } = this.geometryOf(ino);
-    const object = this.#o.index.object(ino);
-    const resident = object?.resident ?? new Uint8Array(Math.ceil(blocks / 8));
-    if ((this.#held.get(ino)?.uncommitted ?? 0) > 0) {
-      for (const block of this.#pending) if (block.ino === ino) setBit(resident, block.idx);
-    }
-    const published = this.#o.publish && object?.state === 2;
-    const unproven = this.#unproven.get(ino);
-    if (unproven !== undefined) {
-      if (!this.#checking.has(ino))
-        this.#checking.set(ino, this.#attachChecked(ino, node.size, resident, published, unproven));
-      return;
-    }
-    engine.attach(this.#o.volume, ino, node.size, resident, published);
-    if (!published && blocks > 0 && object?.blocks === blocks) this.#publisher?.publish(ino);
-  }
-
-  async #attachChecked(
-    ino: number,
-    size: number,
-    resident: Uint8Array,
-    published: boolean,
-    suspect: { readonly idx: number[]; readonly hash: bigint[] },
-  ): Promise<void> {
-    const blocks = Float64Array.from(suspect.idx);
-    const hashes = BigUint64Array.from(suspect.hash);
-    const { engine } = this.#o.host;
-    try {
-      await this.#o.host.task((task) => {
-        engine.attachChecked(this.#o.volume, task, ino, size, resident, published, blocks, hashes);
-      });
-      this.#unproven.delete(ino);
-      if (this.#unproven.size === 0) await this.#o.index.forgetRecent();
-    } catch (error) {
-      this.#o.log.warn('blocks of an unclean stop could not be verified', { ino, err: error });
-    } finally {
-      this.#checking.delete(ino);
-    }
-  }
-
   #hold(ino: number): Held {
     const known = this.#held.get(ino);
     if (known !== undefined) return known;
@@ -440,8 +364,7 @@ export class BlockStore implements AsyncDisposable {
     const kept = this.#pending.filter((b) => b.ino !== ino || b.idx < first || b.idx >= first + count);
     held.uncommitted -= this.#pending.length - kept.length;
     this.#pending = kept;
-    // A file without blocks counts again when its next one is written.
-    this.space.dropped(bytes, held.blocks === 0 ? 1 : 0, false);
+    this.space.dropped(bytes, 0, false);
     return bytes;
   }
 
@@ -542,20 +465,6 @@ export class BlockStore implements AsyncDisposable {
       });
     }
     return freed;
-  }
-
-  #loadUnproven(): void {
-    for (const { ino, idx, hash } of this.#o.index.recentBlocks()) {
-      const one = this.#unproven.get(ino) ?? { idx: [], hash: [] };
-      one.idx.push(idx);
-      one.hash.push(hash);
-      this.#unproven.set(ino, one);
-    }
-    if (this.#unproven.size > 0) {
-      this.#o.log.info('the last stop was not clean: recent blocks are verified before they are served', {
-        files: this.#unproven.size,
-      });
-    }
   }
 
   async #guard(work: Promise<unknown>): Promise<void> {

@@ -128,14 +128,17 @@ export class FetchClient implements AsyncDisposable {
   }
 
   #wake(): void {
-    this.#drain.drain((event) => {
-      if (event.type === EVENT.runEnd) {
-        const [text = ''] = Buffer.from(event.bytes).toString('latin1').split('\0');
-        this.#ends.get(event.a)?.({ kind: event.d, text, status: event.e });
-      } else if (event.type === EVENT.stored) {
-        this.#stored.get(event.a * 1000 + event.b)?.();
-      }
-    }, Infinity);
+    this.#drain.drain(
+      (event) => {
+        if (event.type === EVENT.runEnd) {
+          const [text = ''] = Buffer.from(event.bytes).toString('latin1').split('\0');
+          this.#ends.get(event.a)?.({ kind: event.d, text, status: event.e });
+        } else if (event.type === EVENT.stored) {
+          this.#stored.get(event.a * 1000 + event.b)?.();
+        }
+      },
+      () => false,
+    );
   }
 }
 

@@ -1,0 +1,32 @@
+/**
+ * What a block store is made of.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import type { NativeHost } from '../../native/host.ts';
+import type { EvictionPolicy } from '../policy/eviction.ts';
+import type { QuotaLimits } from '../policy/quota.ts';
+import type { ReaderPosition } from '../policy/self-evict.ts';
+import type { BlockIndex } from './block-index.ts';
+
+/** What the store is made of. */
+export interface BlockStoreOptions {
+  readonly host: NativeHost;
+  readonly volume: number;
+  readonly index: BlockIndex;
+  readonly blockSize: number;
+  /** The cache folder, for statfs. */
+  readonly folder: string;
+  readonly limits: QuotaLimits;
+  readonly policy: EvictionPolicy;
+  /** Whether whole files are published for passthrough. */
+  readonly publish: boolean;
+  /** Whether the last user of the folder ended cleanly. */
+  readonly clean: boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Whether a run for this object is under way. */
+  readonly busy: (ino: number) => boolean;
+  /** Where the object's readers are, for an object that is larger than the cache. */
+  readonly readers: (ino: number) => readonly ReaderPosition[];
+}

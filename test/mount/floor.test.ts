@@ -1,0 +1,151 @@
+/**
+ * The cache on a disk that others fill: an ext4 file system of its own, behind a loop device.
+ */
+import { strict as assert } from 'node:assert';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { execute } from '../posix/execute.ts';
+import { digestOf, generated, seedOf } from '../posix/content.ts';
+import { at } from '../posix/target.ts';
+import { Tree, type TreeFile } from '../posix/tree.ts';
+import { CacheFiles } from '../support/cache-files.ts';
+import { Ext4Image } from '../support/ext4.ts';
+import { dropCaches } from '../support/files.ts';
+import { cleanEnvironment, DLFS } from '../support/mount.ts';
+import { DlfsTarget, OPEN_MODES } from '../support/mount-target.ts';
+import { until } from '../support/process.ts';
+
+const MIB = 1024 * 1024;
+const SOON_MS = 30_000;
+
+/** Free space to keep, and what may be missing of it for a moment: a second look comes two seconds later. */
+const FLOOR = 16 * MIB;
+
+function files(count: number, size: number): TreeFile[] {
+  return Array.from({ length: count }, (_, i) => {
+    const path = `d/${String(i).padStart(2, '0')}`;
+    return { path, content: generated(seedOf(path), size), mtimeMs: Date.UTC(2022, 1, 3) };
+  });
+}
+
+async function readsWhole(target: DlfsTarget, list: readonly TreeFile[]): Promise<void> {
+  for (const { path, content } of list) {
+    const found = await target.helper.call('digest', at(target, path)).catch((error: unknown) => {
+      throw target.mount.explain(error);
+    });
+    assert.deepEqual(found, [digestOf(content), content.size], path);
+  }
+}
+
+async function start(disk: Ext4Image, list: readonly TreeFile[], open: (typeof OPEN_MODES)[number], floor: string) {
+  await mkdir(`${disk.dir}/cache`, { mode: 0o700 });
+  // The last of two is the one that counts.
+  const args = ['--cache-dir', `${disk.dir}/cache`, '--block-size', '64KiB', '--cache-floor', floor];
+  const target = await DlfsTarget.start(new Tree(list), { open, args: [...args, '--refresh', 'never'] });
+  // Names are known from here on: what a full disk does to listings is another matter.
+  await target.helper.call('listdir', at(target, 'd'));
+  return target;
+}
+
+async function doctorLine(cacheDir: string): Promise<string> {
+  const { stdout } = await execute(DLFS, ['doctor', '--cache-dir', cacheDir], {
+    env: cleanEnvironment(),
+  });
+  return (
+    stdout
+      .toString()
+      .split('\n')
+      .find((line) => line.includes('kept free')) ?? ''
+  );
+}
+
+for (const open of OPEN_MODES) {
+  test(`free space is kept when another program fills the disk: the cache shrinks, says so once, and recovers, ${open}`, async () => {
+    await using disk = await Ext4Image.create({ bytes: 96 * MIB });
+    const list = files(20, MIB);
+    await using target = await start(disk, list, open, '16MiB');
+    const cache = await CacheFiles.in(`${disk.dir}/cache`);
+    await readsWhole(target, list);
+    await cache.statsWhere((stats) => stats.cache.bytes === 20 * MIB && !stats.cache.atFloor, 'all is cached');
+    await cache.committed(20 * 16);
+
+    // Nobody reads: the cache gives the floor back all the same.
+    await disk.fillTo(8 * MIB);
+    await until(async () => (await disk.free()) >= FLOOR, SOON_MS, 'the floor is free again');
+    const { cache: space } = await cache.statsWhere((stats) => stats.cache.atFloor, 'the statistics say so');
+    assert.ok(space.evictedFiles > 0);
+    assert.match(await doctorLine(`${disk.dir}/cache`), /^(ok|warn)\t/);
+
+    // Reads go on, and the floor holds.
+    await dropCaches();
+    await readsWhole(target, list);
+    await until(async () => (await disk.free()) >= FLOOR, SOON_MS, 'the floor is kept');
+    assert.equal(target.mount.count(/at its floor/), 1, target.mount.log);
+    assert.ok(target.mount.count(/no room in the cache/) <= 1, target.mount.log);
+
+    await rm(`${disk.dir}/ballast`);
+    await cache.statsWhere((stats) => !stats.cache.atFloor, 'there is room again');
+    await dropCaches();
+    await readsWhole(target, list);
+    await cache.statsWhere((stats) => stats.cache.bytes === 20 * MIB, 'all is cached again');
+    assert.equal(target.mount.count(/has room again/), 1, target.mount.log);
+  });
+}
+
+for (const open of OPEN_MODES) {
+  test(`a disk that is full to the last byte: reads go on without caching and without an error, and caching comes back with space, ${open}`, async () => {
+    await using disk = await Ext4Image.create({ bytes: 64 * MIB });
+    const list = files(12, MIB);
+    await using target = await start(disk, list, open, '1MiB');
+    const cache = await CacheFiles.in(`${disk.dir}/cache`);
+    await readsWhole(target, list.slice(0, 4));
+    await cache.committed(4 * 16);
+
+    await disk.fillTo(0);
+    await fillUp(`${disk.dir}/rest`);
+    for (let pass = 0; pass < 2; pass++) {
+      await readsWhole(target, list);
+      await dropCaches();
+    }
+    assert.match(await doctorLine(`${disk.dir}/cache`), /^warn\t.*free some space/);
+    for (const pattern of [
+      /at its floor/,
+      /no room in the cache/,
+      /index cannot be written/,
+      /cannot write to the cache/,
+    ])
+      assert.ok(target.mount.count(pattern) <= 1, `${String(pattern)}: ${target.mount.log}`);
+
+    await rm(`${disk.dir}/ballast`);
+    await rm(`${disk.dir}/rest`);
+    await until(
+      async () => {
+        await dropCaches();
+        await readsWhole(target, list);
+        return cache.blockCount() === 12 * 16;
+      },
+      SOON_MS,
+      'all is cached again',
+    );
+    await target.mount.umount();
+    await target.mount.startAgain();
+    target.origin.reset();
+    await dropCaches();
+    await readsWhole(target, list);
+    assert.equal(target.origin.counters().get.requests, 0);
+    assert.deepEqual(await cache.wrongBlocks(65_536), []);
+  });
+}
+
+/** Writes until the disk takes nothing more: what fallocate leaves. */
+async function fillUp(path: string): Promise<void> {
+  const piece = Buffer.alloc(4096, 1);
+  for (;;) {
+    try {
+      await writeFile(path, piece, { flag: 'a' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return;
+      throw error;
+    }
+  }
+}
