@@ -13,7 +13,7 @@ import { SystemClock } from '../../src/base/clock.ts';
 import { checkInvariants } from '../model/index-invariants.ts';
 import { TempDir } from '../support/files.ts';
 
-const ROUNDS = Number(process.env['DLFS_CRASH_ROUNDS'] ?? 12);
+const ROUNDS = Number(process.env['DLFS_CRASH_ROUNDS'] ?? 10);
 
 /** Runs the victim until it has acknowledged so much, kills it, and tells what it had acknowledged by then. */
 async function runAndKill(folder: string, round: number, acknowledgements: number): Promise<string[]> {

@@ -25,7 +25,13 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
   rewant(*file);
   auto punch = [self = shared_from_this(), file, range, done] {
     std::lock_guard held(file->mu);
-    // Blocks that came back meanwhile stay: punch the stretches between them.
+    // Blocks that came back meanwhile stay, and so do those that are being written: punch the stretches between them.
+    // What only arrives has not touched the disk yet, and may never do so.
+    const auto stays = [&](uint32_t b) {
+      if (file->is_resident(b)) return true;
+      const auto it = file->arrivals.find(b);
+      return it != file->arrivals.end() && it->second.state == Arrival::State::kStoring;
+    };
     uint32_t from = range.first;
     int error = 0;
     const auto flush = [&](uint32_t to) {
@@ -40,7 +46,7 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
       }
     };
     for (uint32_t b = range.first; b <= range.last; ++b) {
-      if (!file->is_resident(b) && !file->arrivals.contains(b)) continue;
+      if (!stays(b)) continue;
       flush(b);
       from = b + 1;
     }

@@ -40,6 +40,8 @@ export interface SpaceStats {
 
 /** How old a statfs may be, in milliseconds: at 1 GB/s the disk moves 100 MB meanwhile, less than the floor's slack. */
 const STATFS_AGE = 100;
+/** Room that lasts this long, in milliseconds, is told of: bursts of readahead make and end shortages within seconds. */
+const CALM = 10_000;
 
 /** See the file's header. */
 export class Space {
@@ -57,6 +59,12 @@ export class Space {
   #reservedFiles = 0;
   #disk: DiskSpace | null = null;
   #diskAt = -Infinity;
+  #asking: Promise<void> | null = null;
+  /** The shortage that the log told of last; null: that there is room. */
+  #said: 'floor' | 'bypass' | null = null;
+  #calmSince: number = Infinity;
+  /** Counts what has left: a statfs that began before it does not show it. */
+  #drops = 0;
   #evicting: Promise<void> | null = null;
   #evictedFiles = 0;
   #evictedBytes = 0;
@@ -155,6 +163,7 @@ export class Space {
       this.#bytes -= bytes;
       this.#files -= files;
       this.#diskAt = -Infinity;
+      this.#drops += 1;
     }
   }
 
@@ -170,6 +179,7 @@ export class Space {
     // A byte, as whoever wants nothing is admitted at once: a state is left only where there is room for more.
     const { decision, transition } = this.#gate.decide(this.#use(), await this.#space(), { bytes: 1, files: 0 });
     if (transition !== null) this.#say(transition.to, transition.reason);
+    this.#sayRoom();
     if (decision.kind !== 'admit' && decision.need !== null) await this.#evict(0, decision.need);
   }
 
@@ -184,18 +194,25 @@ export class Space {
     };
   }
 
+  /** The disk as it was not long ago, and behind the last drop: an old look would evict once more for what has left already. */
   async #space(): Promise<DiskSpace> {
-    const now = this.#clock.monotonic();
-    if (this.#disk === null || now - this.#diskAt > STATFS_AGE) {
-      this.#diskAt = now;
-      const fs = await statfs(this.#folder);
-      this.#disk = {
-        totalBytes: fs.blocks * fs.bsize,
-        availableBytes: fs.bavail * fs.bsize,
-        availableFiles: fs.files === 0 ? null : fs.ffree,
-      };
+    for (;;) {
+      if (this.#disk !== null && this.#clock.monotonic() - this.#diskAt <= STATFS_AGE) return this.#disk;
+      this.#asking ??= this.#ask().finally(() => (this.#asking = null));
+      await this.#asking;
     }
-    return this.#disk;
+  }
+
+  async #ask(): Promise<void> {
+    const drops = this.#drops;
+    const at = this.#clock.monotonic();
+    const fs = await statfs(this.#folder);
+    this.#disk = {
+      totalBytes: fs.blocks * fs.bsize,
+      availableBytes: fs.bavail * fs.bsize,
+      availableFiles: fs.files === 0 ? null : fs.ffree,
+    };
+    if (drops === this.#drops) this.#diskAt = at;
   }
 
   /** @returns whether anything was freed */
@@ -228,15 +245,26 @@ export class Space {
     return bytes > 0 || files > 0;
   }
 
+  /** One line for a shortage, however often it comes and goes. */
   #say(state: QuotaState, reason: string | null): void {
-    const free = this.#disk === null ? '' : `, ${formatSize(this.#disk.availableBytes)} free on the disk`;
-    const held = `${formatSize(Math.max(0, this.#bytes))} cached${free}`;
+    this.#calmSince = state === 'floor' || state === 'bypass' ? Infinity : this.#clock.monotonic();
+    if (state === this.#said || this.#said === 'bypass') return;
     if (state === 'bypass') {
-      this.#log.warn(`no room in the cache (${reason ?? ''}): serving without caching; ${held}`, { reason });
+      this.#log.warn(`no room in the cache (${reason ?? ''}): serving without caching; ${this.#held()}`, { reason });
     } else if (state === 'floor') {
-      this.#log.warn(`the cache disk is at its floor of free space: evicting; ${held}`, { reason });
-    } else if (state === 'normal') {
-      this.#log.info(`the cache has room again; ${held}`);
-    }
+      this.#log.warn(`the cache disk is at its floor of free space: evicting; ${this.#held()}`, { reason });
+    } else return;
+    this.#said = state;
+  }
+
+  #sayRoom(): void {
+    if (this.#said === null || this.#clock.monotonic() - this.#calmSince < CALM) return;
+    this.#said = null;
+    this.#log.info(`the cache has room again; ${this.#held()}`);
+  }
+
+  #held(): string {
+    const free = this.#disk === null ? '' : `, ${formatSize(this.#disk.availableBytes)} free on the disk`;
+    return `${formatSize(Math.max(0, this.#bytes))} cached${free}`;
   }
 }

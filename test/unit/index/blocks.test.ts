@@ -252,8 +252,8 @@ test('requests for an index that is closed are refused, and closing waits for no
   const { index } = fixture;
   await listAll(index, { a: {} });
   const listing = await index.beginFull(10);
-  const purging = gather(index.purgeLeftovers()).catch((error: { code?: string }) =>
-    assert.equal(error.code, 'interrupted'),
+  const purging = gather(index.purgeLeftovers()).catch((error: unknown) =>
+    assert.equal((error as { code?: string }).code, 'interrupted'),
   );
   await index[Symbol.asyncDispose]();
   await assert.rejects(index.commitBlocks([]), { code: 'interrupted' });

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ROOT_INO } from '../../../src/cache/index/index.ts';
-import { at, gather, IndexFixture, inoAt, listAll, listDirectory, pageOf, tree } from './fixture.ts';
+import { at, gather, IndexFixture, inoAt, listAll, listDirectory, pageOf, tree, type Keys } from './fixture.ts';
 
 describe('the first listing of a directory', () => {
   test('shows names as its pages come, and the directory as listed at its end', async () => {
@@ -251,24 +251,10 @@ describe('a listing of the whole source', () => {
     const root = await listing.shard('level', '');
     const { descend } = await root.add(pageOf({ 'p/f': {} }, { prefixes: ['p/../', 'p/a/', 'p/b/', 'p/c/'] }));
     assert.deepEqual(descend, ['a/', 'b/', 'c/']);
-    const [a, b, c] = await Promise.all([
+    const shards = await Promise.all([
       listing.shard('subtree', 'a/'),
       listing.shard('level', 'b/'),
       listing.shard('subtree', 'c/'),
-    ]);
-    await assert.rejects(listing.finish(), { code: 'internal' });
-    await using again = await (async () => {
-      // A refused finish has failed the listing: it is given up, and another begun.
-      await listing[Symbol.asyncDispose]();
-      return await index.beginFull(1000);
-    })();
-    assert.ok(a && b && c);
-    const second = await again.shard('level', '');
-    await second.add(pageOf({ 'p/f': {} }, { prefixes: ['p/a/', 'p/b/', 'p/c/'] }));
-    const shards = await Promise.all([
-      again.shard('subtree', 'a/'),
-      again.shard('level', 'b/'),
-      again.shard('subtree', 'c/'),
     ]);
     const pages = [
       pageOf({ 'p/a/1/2': {}, 'p/a/3': {} }),
@@ -280,9 +266,9 @@ describe('a listing of the whole source', () => {
       told.map(({ descend: keys }) => keys),
       [[], ['b/d/'], []],
     );
-    const rest = await again.shard('subtree', 'b/d/');
+    const rest = await listing.shard('subtree', 'b/d/');
     await rest.add(pageOf({ 'p/b/d/1': {} }));
-    await again.finish();
+    await listing.finish();
     assert.deepEqual(tree(index), ['a/', 'a/1/', 'a/1/2', 'a/3', 'b/', 'b/1', 'b/d/', 'b/d/1', 'c/', 'f']);
     assert.equal(index.keyOf(inoAt(index, 'b/d/1')), 'b/d/1');
   });
@@ -313,6 +299,18 @@ describe('a listing of the whole source', () => {
       { parent: inoAt(index, 'a'), name: 'y', oldIno: y, newIno: inoAt(index, 'a/y'), dir: false },
     ]);
     assert.deepEqual([index.snapshot().files, index.snapshot().dirs], [4, 2]);
+  });
+
+  test('is refused its switch while a part is missing, and fails with that', async () => {
+    await using fixture = await IndexFixture.create();
+    const { index } = fixture;
+    await using listing = await index.beginFull(1000);
+    const root = await listing.shard('level', '');
+    await root.add(pageOf({}, { prefixes: ['a/'] }));
+    await assert.rejects(listing.finish(), { code: 'internal', key: 'a/' });
+    assert.equal(index.snapshot().complete, false);
+    assert.equal(index.isListed(ROOT_INO), true);
+    assert.equal(index.isListed(inoAt(index, 'a')), false);
   });
 
   test('stops at its limit, and leaves what there was', async () => {
@@ -428,8 +426,9 @@ describe('a listing of the whole source', () => {
     const shard = await listing.shard('subtree', '');
     const count = 100_500;
     for (let from = 0; from < count; from += 1000) {
-      const keys = Array.from({ length: 1000 }, (_, number) => [`f${String(from + number).padStart(6, '0')}`, {}]);
-      await shard.add(pageOf(Object.fromEntries(keys), { last: from + 1000 >= count }));
+      const name = (number: number): string => `f${String(from + number).padStart(6, '0')}`;
+      const keys: Keys = Object.fromEntries(Array.from({ length: 1000 }, (_, number) => [name(number), {}] as const));
+      await shard.add(pageOf(keys, { last: from + 1000 >= count }));
     }
     const outcome = await listing.finish();
     assert.equal(outcome.overflow, true);

@@ -143,10 +143,13 @@ class SlowWriter implements AsyncDisposable {
 
   /** Runs until it is settled. */
   async through<T>(work: Promise<T>): Promise<T> {
-    let done = false;
-    const settled = work.finally(() => (done = true));
+    const state = { done: false };
+    const settled = work.finally(() => {
+      state.done = true;
+    });
     settled.catch(() => undefined);
-    for (await nextTurn(); !done;) await this.run(1);
+    await nextTurn();
+    while (!state.done) await this.run(1);
     return await settled;
   }
 

@@ -43,11 +43,14 @@ class SteppedWriter implements AsyncDisposable {
 
   /** Runs slices until a promise is settled; tells how many. */
   async slicesUntil<T>(work: Promise<T>): Promise<{ slices: number; value: T }> {
-    let done = false;
-    const settled = work.finally(() => (done = true));
+    const state = { done: false };
+    const settled = work.finally(() => {
+      state.done = true;
+    });
     settled.catch(() => undefined);
+    await nextTurn();
     let slices = 0;
-    for (await nextTurn(); !done; slices += 1) assert.ok(await this.slice(), 'it is never answered');
+    for (; !state.done; slices += 1) assert.ok(await this.slice(), 'it is never answered');
     return { slices, value: await settled };
   }
 

@@ -135,8 +135,8 @@ export class Blocks {
   setState(ino: number, state: ObjectState): void {
     const object = this.#getObject.get(ino);
     if (object === undefined && state === 0) return;
-    const isWhole = object !== undefined && object.blocks === blockCount(object.size, this.#store.blockSize);
-    if (state !== 0 && !isWhole) {
+    const missing = object === undefined ? 1 : blockCount(object.size, this.#store.blockSize) - object.blocks;
+    if (state !== 0 && missing > 0) {
       throw new DlfsError('internal', `object ${ino} is not whole and cannot be marked so`);
     }
     this.#setState.run(state, ino);

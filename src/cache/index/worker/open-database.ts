@@ -25,8 +25,8 @@ export const KEPT_ASIDE = 2;
 /** Page cache of the writing connection, KiB: the inner pages of the indexes of some million rows. */
 const CACHE_KIB = 32_000;
 
-/** Pages in the log at which a commit moves them into the database (8 MiB): one sync for some ten thousand rows. */
-const CHECKPOINT_PAGES = 2000;
+/** Pages in the log at which a commit moves them into the database (4 MiB): a stall of some ten milliseconds, not of fifty. */
+const CHECKPOINT_PAGES = 1000;
 
 /** The log's file is cut back to this after a burst. */
 const LOG_BYTES = 64 * 1024 * 1024;
