@@ -62,7 +62,7 @@ async function readsDirect(target: DlfsTarget, { path, content }: TreeFile, offs
 }
 
 async function inoOf(target: DlfsTarget, path: string): Promise<number> {
-  return Number((await target.helper.call('stat', at(target, path))).ino);
+  return (await target.helper.call('stat', at(target, path))).ino;
 }
 
 /** GETs since the counters were reset. */

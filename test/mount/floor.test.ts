@@ -73,6 +73,9 @@ for (const open of OPEN_MODES) {
     );
     assert.ok(space.bytes >= 8 * MIB && space.bytes <= 17 * MIB, `${space.bytes} bytes are left`);
 
+    const said = (await doctor(`${disk.dir}/cache`)).split('\n').find((line) => line.includes(target.dir)) ?? '';
+    assert.match(said, /^warn\tmount\t.*at the floor.*free some space/);
+
     // Reads go on, and the floor holds.
     await dropCaches();
     await readsWhole(target, list);

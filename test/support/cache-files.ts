@@ -154,7 +154,7 @@ export class CacheFiles {
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}: ${JSON.stringify(last?.cache)}`, { cause: error });
     });
-    return last ?? (await this.stats());
+    return await this.stats();
   }
 
   /** Statistics of which both the reading and the writing came behind this call. */
@@ -177,7 +177,7 @@ export class CacheFiles {
    * @param known blocks that need no look, as `INO/INDEX`; what was looked at is added
    */
   async wrongBlocks(blockSize: number, known = new Set<string>()): Promise<string[]> {
-    const { xxh64 } = loadNative();
+    const native = loadNative();
     const blocks = this.blocks().filter(({ ino, idx }) => !known.has(`${ino}/${idx}`));
     const sizes = new Map(this.objects().map(({ ino, size }) => [ino, size]));
     const wrong: string[] = [];
@@ -185,7 +185,7 @@ export class CacheFiles {
       known.add(`${ino}/${idx}`);
       const length = Math.min(blockSize, (sizes.get(ino) ?? 0) - idx * blockSize);
       const bytes = await readPart(this.pathOf(ino), idx * blockSize, length);
-      if (bytes?.length !== length || xxh64(bytes) !== hash) wrong.push(`${ino}/${idx}`);
+      if (bytes?.length !== length || native.xxh64(bytes) !== hash) wrong.push(`${ino}/${idx}`);
     }
     return wrong;
   }

@@ -62,7 +62,7 @@ export class Space {
   #asking: Promise<void> | null = null;
   /** The shortage that the log told of last; null: that there is room. */
   #said: 'floor' | 'bypass' | null = null;
-  #calmSince: number = Infinity;
+  #calmSince = Infinity;
   /** Counts what has left: a statfs that began before it does not show it. */
   #drops = 0;
   #evicting: Promise<void> | null = null;
@@ -120,8 +120,9 @@ export class Space {
   }
 
   async #admit(ino: number, need: EvictionNeed): Promise<boolean> {
-    // An eviction frees more than it must; a few rounds suffice unless others take the room meanwhile.
-    for (let round = 0; round < 4; round++) {
+    // An eviction frees more than it must; a few rounds suffice unless others take the room meanwhile. What others evict is
+    // not counted: each of them ends.
+    for (let round = 0; round < 4;) {
       const disk = await this.#space();
       const { decision, transition } = this.#gate.decide(this.#use(), disk, need);
       if (transition !== null) this.#say(transition.to, transition.reason);
@@ -130,6 +131,7 @@ export class Space {
         this.#reservedFiles += need.files;
         return true;
       }
+      if (decision.need !== null && this.#evicting === null) round += 1;
       if (decision.need !== null && (await this.#evict(ino, decision.need))) continue;
       break;
     }
