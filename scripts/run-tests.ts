@@ -20,7 +20,7 @@ import { describeLeftovers, endLeftovers, findLeftovers, MARKER } from '../test/
 const ORDER = ['unit', 'model', 'conformance', 'posix', 'mount', 'faults', 'crash', 'cluster'];
 
 /** The longest that one file may take. */
-const FILE_LIMIT_MS = Number(process.env['TEST_FILE_LIMIT_MS'] ?? 300_000);
+const FILE_LIMIT_MS = Number(process.env['TEST_FILE_LIMIT_MS'] ?? 900_000);
 
 /** Files at the same time. Mount tests mostly wait, unit tests compute; more than four would measure each other. */
 const CONCURRENCY = Number(process.env['TEST_CONCURRENCY'] ?? Math.max(1, Math.min(4, availableParallelism())));

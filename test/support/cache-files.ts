@@ -111,6 +111,23 @@ export class CacheFiles {
     return this.#read((database) => database.prepare('SELECT count(*) FROM block').pluck().get() as number);
   }
 
+  /** Blocks that the process which serves, or served last, has committed within the last minute. */
+  recentBlocks(): { readonly ino: number; readonly idx: number }[] {
+    const rows = this.#read(
+      (database) =>
+        database
+          .prepare('SELECT blocks FROM recent WHERE run = (SELECT run FROM state)')
+          .pluck()
+          .all() as readonly Buffer[],
+    );
+    return rows.flatMap((row) =>
+      Array.from({ length: row.length / 16 }, (_, i) => ({
+        ino: row.readDoubleLE(i * 16),
+        idx: row.readDoubleLE(i * 16 + 8),
+      })),
+    );
+  }
+
   /** How many commits of blocks the last minute saw. */
   commitCount(): number {
     return this.#read((database) => database.prepare('SELECT count(*) FROM recent').pluck().get() as number);
