@@ -50,6 +50,11 @@ export class Attachments {
     return this.#unproven.size === 0;
   }
 
+  /** Whether blocks of the object are being read back: it must not leave meanwhile. */
+  isChecking(ino: number): boolean {
+    return this.#checking.has(ino);
+  }
+
   /** The object is gone, and what was suspect of it. */
   forget(ino: number): void {
     this.#unproven.delete(ino);

@@ -224,6 +224,8 @@ export class BlockStore implements AsyncDisposable {
   /** A block that the index knows is not on the disk as it should be. */
   onLost(event: NativeEvent): void {
     const { a: ino, b: idx } = event;
+    // Of an object that is leaving or has left there was nothing to lose.
+    if (this.#dropping.has(ino) || (!this.#held.has(ino) && this.#o.index.object(ino) === null)) return;
     this.#lost += 1;
     this.#o.log.warn('a cached block is damaged and will be fetched again', { ino, block: idx, errno: event.c });
     this.#forget(ino, idx, 1);
@@ -432,7 +434,11 @@ export class BlockStore implements AsyncDisposable {
     for (let seen = 0, page = CANDIDATE_PAGE; ; page *= 4) {
       const colds = index.coldest(page);
       for (const cold of colds.slice(seen)) {
-        const busy = this.#o.busy(cold.ino) || fresh.has(cold.ino) || this.#dropping.has(cold.ino);
+        const busy =
+          this.#o.busy(cold.ino) ||
+          fresh.has(cold.ino) ||
+          this.#dropping.has(cold.ino) ||
+          this.#attachments.isChecking(cold.ino);
         yield {
           id: cold.ino,
           bytes: cold.bytes,

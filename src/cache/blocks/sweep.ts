@@ -13,6 +13,7 @@ import { lstat, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
+import { ALLOCATION_UNIT } from '../policy/geometry.ts';
 import type { CacheIndex } from '../index/index.ts';
 import type { BlockStore } from './store.ts';
 
@@ -76,7 +77,8 @@ export class Sweep implements AsyncDisposable {
 
   async #allocated(folder: string, ino: number): Promise<{ ino: number; allocated: number }> {
     const { blocks } = await lstat(join(folder, String(ino))).catch(() => ({ blocks: 0 }));
-    return { ino, allocated: blocks * SECTOR };
+    // In the index's unit: a file system of smaller blocks (ext4 takes 1 KiB on a small disk) gives a file's tail less.
+    return { ino, allocated: Math.ceil((blocks * SECTOR) / ALLOCATION_UNIT) * ALLOCATION_UNIT };
   }
 
   async #subfolder(folder: string, report: SweepReport): Promise<void> {
