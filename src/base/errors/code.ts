@@ -80,6 +80,11 @@ export const ERROR_CODES = {
     retryable: false,
   },
   'not-a-mount': { meaning: 'There is no mount of ours at that directory.', retryable: false },
+  conflict: {
+    meaning: 'It belongs to somebody else: a configuration file owns it, another process serves it, or a job is at it.',
+    retryable: false,
+  },
+  'no-daemon': { meaning: 'No daemon answers at the socket.', retryable: true },
   interrupted: { meaning: 'The caller gave up: a signal, a cancelled request, a shutdown.', retryable: false },
   internal: { meaning: 'A fault in dlfs itself.', retryable: false },
 } as const satisfies Record<string, CodeInfo>;

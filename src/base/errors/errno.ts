@@ -51,6 +51,8 @@ export const ERRNO_OF = {
   'no-fuse': 'ENODEV',
   'mount-busy': 'EBUSY',
   'not-a-mount': 'EINVAL',
+  conflict: 'EBUSY',
+  'no-daemon': 'ENOTCONN',
   interrupted: 'EINTR',
   internal: 'EIO',
 } as const satisfies Record<ErrorCode, ErrnoName>;

@@ -68,6 +68,8 @@ export const EXIT_CODE_OF = {
   'no-fuse': EXIT.machine,
   'mount-busy': EXIT.mountPoint,
   'not-a-mount': EXIT.mountPoint,
+  conflict: EXIT.usage,
+  'no-daemon': EXIT.machine,
   interrupted: EXIT.interrupted,
   internal: EXIT.internal,
 } as const satisfies Record<ErrorCode, ExitCode>;

@@ -59,6 +59,8 @@ export const GRPC_STATUS_OF = {
   'no-fuse': GRPC_STATUS.failedPrecondition,
   'mount-busy': GRPC_STATUS.failedPrecondition,
   'not-a-mount': GRPC_STATUS.notFound,
+  conflict: GRPC_STATUS.aborted,
+  'no-daemon': GRPC_STATUS.unavailable,
   interrupted: GRPC_STATUS.cancelled,
   internal: GRPC_STATUS.internal,
 } as const satisfies Record<ErrorCode, GrpcStatus>;

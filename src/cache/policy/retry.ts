@@ -102,6 +102,8 @@ export const RETRY_RULES = {
   'no-fuse': NEVER,
   'mount-busy': NEVER,
   'not-a-mount': NEVER,
+  conflict: NEVER,
+  'no-daemon': NEVER,
   interrupted: NEVER,
   internal: NEVER,
 } as const satisfies Record<ErrorCode, RetryRule>;

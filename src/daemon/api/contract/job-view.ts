@@ -1,0 +1,48 @@
+/**
+ * Jobs as the API shows them: what was asked for, how far it is, how it ended.
+ */
+import { z } from 'zod';
+
+const COUNT = z.number().min(0);
+
+/** What kinds of jobs there are. */
+export const JOB_KIND = z.enum(['warm', 'evict', 'pin', 'verify', 'refresh', 'scrub']);
+
+/** How far a job is. Totals grow while files are still being found. */
+export const JOB_PROGRESS = z.object({
+  files: COUNT,
+  totalFiles: COUNT.nullable(),
+  bytes: COUNT,
+  totalBytes: COUNT.nullable(),
+  /** Of `bytes`, what was on the disk before. */
+  skippedBytes: COUNT,
+  bytesPerSecond: COUNT,
+  /** Seconds; null where it cannot be told. */
+  left: COUNT.nullable(),
+});
+
+/** See the file's header. */
+export const JOB_VIEW = z.object({
+  id: z.string(),
+  kind: JOB_KIND,
+  namespace: z.string().nullable(),
+  dataset: z.string(),
+  /** In a few words: the globs, the options. */
+  what: z.string(),
+  state: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
+  created: z.number(),
+  ended: z.number().nullable(),
+  progress: JOB_PROGRESS,
+  /** What came of it, by kind; null until it has ended. */
+  report: z.record(z.string(), z.unknown()).nullable(),
+  /** Why it failed. */
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+
+/** All jobs of the process, newest first. */
+export const JOBS = z.object({ jobs: z.array(JOB_VIEW) });
+
+/** See the file's header. */
+export type JobView = z.infer<typeof JOB_VIEW>;
+/** How far a job is. */
+export type JobProgress = z.infer<typeof JOB_PROGRESS>;
