@@ -89,7 +89,6 @@ void volume_tests() {
   char folder[] = "/tmp/dlfs-block-test-XXXXXX";
   if (::mkdtemp(folder) == nullptr) std::abort();
   EventQueue events([] {});
-  Stats stats;
   Budget budget(64 * kBlock, [](uint64_t) {});
   auto pool = std::make_unique<DiskPool>(1U);
   const auto client = std::make_shared<Client>();
@@ -103,7 +102,7 @@ void volume_tests() {
   {
     // The pool that a volume refers to must outlive it, so each phase has a volume of its own.
     const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
-                                                 budget, *pool, events, stats);
+                                                 budget, *pool, events);
     check(volume->read(ino, 0, 100, 7, scratch) == -1, "an unknown file cannot be read at once");
     volume->park(client, 1, ino, 4090, 100, 7);
     auto seen = drain(events);
@@ -130,6 +129,13 @@ void volume_tests() {
     check(client->answers.count(1) == 0, "and no earlier");
     feed(*sink, body.substr(1000, 8192 - 1000));
     sink->finish({});
+    wait_for(*pool);
+    const VolumeStats& stats = volume->stats();
+    check(stats.fetched_bytes == 8192 && stats.stored_bytes == 8192 && stats.stored_blocks == 2,
+          "bytes received and stored are counted");
+    check(stats.waited_index_ns > 0 && stats.waited_queue_ns > 0 && stats.waited_origin_ns > 0,
+          "a wait is split into index, queue and origin");
+    check(stats.memory_used == 0, "the memory of stored blocks is given back");
   }
   settle(pool);
   check(client->answers[1] == body.substr(4090, 100), "a read across two blocks gets both parts in order");
@@ -138,11 +144,14 @@ void volume_tests() {
   check(stored == 2, "complete blocks are stored");
   {
     const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
-                                                 budget, *pool, events, stats);
+                                                 budget, *pool, events);
     const std::byte map{0b011};
     volume->attach(ino, body.size(), {&map, 1}, false);
     check(volume->read(ino, 4000, 200, 7, scratch) == 200 && std::memcmp(scratch.data(), body.data() + 4000, 200) == 0,
           "resident blocks are read from the cache file");
+    check(volume->stats().hit_reads == 1 && volume->stats().hit_bytes == 200, "a hit is counted, with its bytes");
+    for (int i = 0; i < 17; ++i) volume->read(ino, 0, 10, 7, scratch);
+    check(volume->stats().hit_disk_ns > 0, "of 17 hits one is timed");
     check(volume->read(ino, 8000, 500, 7, scratch) == -1, "a read that needs an absent block waits");
     check(volume->read(ino, body.size() + 1, 500, 7, scratch) == 0, "behind the end there is nothing");
     check(!volume->publish(ino), "a file with an absent block is not published");
@@ -166,7 +175,7 @@ void volume_tests() {
         "verification finds exactly the block whose hash differs");
   {
     const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
-                                                 budget, *pool, events, stats);
+                                                 budget, *pool, events);
     const std::byte map{0b011};
     volume->attach(ino, body.size(), {&map, 1}, false);
     volume->drop_blocks(6, ino, 0, 1);
@@ -179,7 +188,7 @@ void volume_tests() {
   {
     // Memory that cannot be had: the run waits instead of exceeding the cap.
     const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
-                                                 budget, *pool, events, stats);
+                                                 budget, *pool, events);
     volume->attach(ino, body.size(), {}, false);
     std::vector<std::shared_ptr<Buffer>> all;
     while (auto buffer = budget.acquire(kBlock, true, 0)) all.push_back(buffer);
@@ -188,7 +197,9 @@ void volume_tests() {
     check(sink->window().empty(), "a run without memory offers no window");
     all.clear();
     check(!sink->window().empty(), "and goes on when memory came back");
+    check(volume->stats().memory_used == kBlock, "a volume's memory counts the buffers of its runs");
     sink->finish({});
+    check(volume->stats().memory_used == 0, "and no longer when the run is over");
   }
   settle(pool);
   pool.reset();

@@ -46,6 +46,12 @@ std::vector<uint32_t> block_list(const Napi::Value& value) {
   return out;
 }
 
+Napi::Object stats_object(Napi::Env env, const StatsValues& values) {
+  auto out = Napi::Object::New(env);
+  for (size_t i = 0; i < kCounters.size(); ++i) out.Set(kCounters[i].name, static_cast<double>(values[i]));
+  return out;
+}
+
 wire::Node node_at(const Napi::CallbackInfo& info, size_t at) {
   return {integer(info[at], "ino"), integer(info[at + 1], "size"),
           static_cast<int64_t>(number(info[at + 2], "mtimeMs")), boolean(info[at + 3], "dir")};
@@ -59,6 +65,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                      {InstanceMethod<&E::drain>("drain"),
                       InstanceMethod<&E::close>("close"),
                       InstanceMethod<&E::stats>("stats"),
+                      InstanceMethod<&E::volume_stats>("volumeStats"),
                       InstanceMethod<&E::add_volume>("addVolume"),
                       InstanceMethod<&E::remove_volume>("removeVolume"),
                       InstanceMethod<&E::attach>("attach"),
@@ -140,25 +147,9 @@ Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) {
   Engine& e = engine(info);
-  Stats& s = e.stats();
+  auto out = stats_object(info.Env(), e.stats());
   const auto f = e.fetcher().stats();
-  auto out = Napi::Object::New(info.Env());
   const auto put = [&](const char* name, uint64_t value) { out.Set(name, static_cast<double>(value)); };
-  put("reads", s.reads);
-  put("readBytes", s.read_bytes);
-  put("hitReads", s.hit_reads);
-  put("hitBytes", s.hit_bytes);
-  put("waitedReads", s.waited_reads);
-  put("waitedNs", s.waited_ns);
-  put("failedReads", s.failed_reads);
-  put("opens", s.opens);
-  put("passthroughOpens", s.passthrough_opens);
-  put("storedBytes", s.stored_bytes);
-  put("storedBlocks", s.stored_blocks);
-  put("lostBlocks", s.lost_blocks);
-  put("requests", s.requests);
-  put("interrupts", s.interrupts);
-  put("killed", s.killed);
   put("memoryUsed", e.budget().used());
   put("memoryCap", e.budget().cap());
   put("fetchSubmitted", f.submitted);
@@ -170,6 +161,12 @@ Napi::Value EngineObject::stats(const Napi::CallbackInfo& info) {
   put("fetchBytes", f.bytes);
   put("fetchBackPressure", f.back_pressure);
   return out;
+}
+
+Napi::Value EngineObject::volume_stats(const Napi::CallbackInfo& info) {
+  StatsValues values{};
+  add_to(values, volume(info)->stats());
+  return stats_object(info.Env(), values);
 }
 
 Napi::Value EngineObject::add_volume(const Napi::CallbackInfo& info) {

@@ -24,6 +24,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value drain(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
+  Napi::Value volume_stats(const Napi::CallbackInfo& info);
 
   Napi::Value add_volume(const Napi::CallbackInfo& info);
   void remove_volume(const Napi::CallbackInfo& info);

@@ -16,7 +16,15 @@ size_t round_up(size_t size) { return (size + kPage - 1) & ~(kPage - 1); }
 
 }  // namespace
 
-Buffer::~Buffer() { budget_.release(data_, size_); }
+Buffer::Buffer(Budget& budget, std::byte* data, size_t size, std::shared_ptr<VolumeStats> stats)
+    : budget_(budget), data_(data), size_(size), stats_(std::move(stats)) {
+  if (stats_) count(stats_->memory_used, round_up(size_));
+}
+
+Buffer::~Buffer() {
+  if (stats_) stats_->memory_used.fetch_sub(round_up(size_), std::memory_order_relaxed);
+  budget_.release(data_, size_);
+}
 
 Budget::Budget(size_t cap, std::function<void(uint64_t)> on_release) : cap_(cap), on_release_(std::move(on_release)) {}
 
@@ -24,7 +32,7 @@ Budget::~Budget() {
   for (auto& [size, data] : free_) std::free(data);
 }
 
-std::shared_ptr<Buffer> Budget::acquire(size_t size, bool demand, uint64_t waiter) {
+std::shared_ptr<Buffer> Budget::acquire(size_t size, bool demand, uint64_t waiter, std::shared_ptr<VolumeStats> stats) {
   const size_t rounded = round_up(size);
   std::byte* data = nullptr;
   {
@@ -45,7 +53,7 @@ std::shared_ptr<Buffer> Budget::acquire(size_t size, bool demand, uint64_t waite
   }
   if (data == nullptr) data = static_cast<std::byte*>(std::aligned_alloc(kPage, rounded));
   if (data == nullptr) throw std::bad_alloc();
-  return std::make_shared<Buffer>(*this, data, size);
+  return std::make_shared<Buffer>(*this, data, size, std::move(stats));
 }
 
 size_t Budget::used() const {

@@ -19,6 +19,8 @@
 #include <span>
 #include <vector>
 
+#include "stats.h"
+
 namespace dlfs {
 
 class Budget;
@@ -26,7 +28,8 @@ class Budget;
 // Memory for one block, page aligned. Owned by shared_ptr: a reply in flight keeps it alive.
 class Buffer {
  public:
-  Buffer(Budget& budget, std::byte* data, size_t size) : budget_(budget), data_(data), size_(size) {}
+  // `stats`: whose memory it counts as; may be null.
+  Buffer(Budget& budget, std::byte* data, size_t size, std::shared_ptr<VolumeStats> stats);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
@@ -37,6 +40,7 @@ class Buffer {
   Budget& budget_;
   std::byte* data_;
   size_t size_;
+  const std::shared_ptr<VolumeStats> stats_;
 };
 
 class Budget {
@@ -48,7 +52,7 @@ class Budget {
   Budget& operator=(const Budget&) = delete;
 
   // A buffer of `size` bytes, or null: then `waiter` is queued.
-  std::shared_ptr<Buffer> acquire(size_t size, bool demand, uint64_t waiter);
+  std::shared_ptr<Buffer> acquire(size_t size, bool demand, uint64_t waiter, std::shared_ptr<VolumeStats> stats = {});
   size_t used() const;
   size_t cap() const { return cap_; }
   // True while somebody waits for memory.

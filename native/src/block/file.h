@@ -13,6 +13,7 @@
 //  5. `opens` counts kernel opens (passthrough sessions only); `mode` changes only while it is 0.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -46,6 +47,7 @@ struct Arrival {
   State state = State::kWanted;
   uint32_t filled = 0;  // bytes valid from the start of the buffer
   std::shared_ptr<Buffer> buffer;
+  std::chrono::steady_clock::time_point sent{};  // when its run was handed to the fetcher
 };
 
 // Holds its client weakly: a connection that ended takes its requests along.
@@ -54,6 +56,8 @@ struct ReadWaiter {
   uint64_t slot;
   uint64_t offset;
   uint32_t length;
+  // For the split of its time (stats.h): the wait began, the last GET that it needed was sent, its bytes were there.
+  std::chrono::steady_clock::time_point since{}, sent{}, ready{};
 };
 
 // A request for an inode whose state the control plane has yet to deliver.
@@ -64,6 +68,7 @@ struct ParkedOp {
   uint64_t offset;
   uint32_t length;
   uint32_t pid;
+  std::chrono::steady_clock::time_point since;
 };
 
 // Blocks first..last, inclusive.

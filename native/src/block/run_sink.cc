@@ -35,7 +35,7 @@ std::span<std::byte> RunSink::window() {
                  return volume_->blocks_of(w.offset, w.length).overlaps({block(), block()});
                });
     }
-    buffer_ = volume_->budget_.acquire(bytes, demand, spec_.run);
+    buffer_ = volume_->budget_.acquire(bytes, demand, spec_.run, volume_->stats_);
     if (!buffer_) {
       volume_->relieve();
       return {};
@@ -50,6 +50,7 @@ std::span<std::byte> RunSink::window() {
 
 void RunSink::advance(size_t n) {
   filled_ += static_cast<uint32_t>(n);
+  count(volume_->stats_->fetched_bytes, n);
   std::vector<ReadWaiter> from_memory, from_disk;
   {
     std::lock_guard lock(file_->mu);

@@ -20,13 +20,12 @@ constexpr uint64_t kMaxBlocks = 1ULL << 31;
 
 }  // namespace
 
-Volume::Volume(VolumeOptions options, Budget& budget, DiskPool& disk, EventQueue& events, Stats& stats)
+Volume::Volume(VolumeOptions options, Budget& budget, DiskPool& disk, EventQueue& events)
     : options_(std::move(options)),
       shift_(static_cast<uint32_t>(std::countr_zero(options_.block_size))),
       budget_(budget),
       disk_(disk),
       events_(events),
-      stats_(stats),
       dir_(options_.objects_dir) {}
 
 std::shared_ptr<File> Volume::find(uint64_t ino) {
@@ -141,7 +140,7 @@ void Volume::lose_bits(File& file, BlockRange range, int error) {
     any = true;
     file.clear_resident(b);
     file.published = false;
-    stats_.lost_blocks.fetch_add(1, std::memory_order_relaxed);
+    count(stats_->lost_blocks);
     events_.push(EventType::kLost, options_.id, static_cast<double>(file.ino), b, error);
   }
   if (any) rewant(file);
@@ -212,6 +211,8 @@ void Volume::attach(uint64_t ino, uint64_t size, std::span<const std::byte> resi
       if (op.open) {
         if (const auto client = op.client.lock()) client->reopen(op.slot, file->ino);
       } else {
+        const auto waited = std::chrono::steady_clock::now() - op.since;
+        count(self->stats_->waited_index_ns, static_cast<uint64_t>(std::chrono::nanoseconds(waited).count()));
         std::unique_lock lock(file->mu);
         self->wait_or_answer(file, lock, {op.client, op.slot, op.offset, op.length}, op.pid);
       }
@@ -269,7 +270,12 @@ std::unique_ptr<http::BodySink> Volume::start_run(const RunSpec& spec) {
     const auto it = file->arrivals.find(b);
     if (it != file->arrivals.end() && it->second.state != Arrival::State::kWanted) return nullptr;
   }
-  for (uint32_t b = spec.first; b < spec.first + spec.count; ++b) file->arrivals[b].state = Arrival::State::kReceiving;
+  const auto now = std::chrono::steady_clock::now();
+  for (uint32_t b = spec.first; b < spec.first + spec.count; ++b) {
+    Arrival& arrival = file->arrivals[b];
+    arrival.state = Arrival::State::kReceiving;
+    arrival.sent = now;
+  }
   return std::make_unique<RunSink>(shared_from_this(), file, spec);
 }
 

@@ -71,7 +71,7 @@ struct RunSpec {
 class Volume : public std::enable_shared_from_this<Volume> {
  public:
   // Throws std::system_error when the folder cannot be opened. Budget, pool and events must outlive the volume.
-  Volume(VolumeOptions options, Budget& budget, DiskPool& disk, EventQueue& events, Stats& stats);
+  Volume(VolumeOptions options, Budget& budget, DiskPool& disk, EventQueue& events);
 
   // --- session threads ---
   // Bytes into `scratch` (>= length). Returns the count (0 = end of file), or -1: park() it.
@@ -111,6 +111,8 @@ class Volume : public std::enable_shared_from_this<Volume> {
   uint32_t open_count(uint64_t ino);
 
   uint32_t block_size() const { return options_.block_size; }
+  VolumeStats& stats() const { return *stats_; }
+  const std::shared_ptr<VolumeStats>& shared_stats() const { return stats_; }
 
  private:
   friend class RunSink;
@@ -145,6 +147,7 @@ class Volume : public std::enable_shared_from_this<Volume> {
   void deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter);
   void take_ready(File& file, std::vector<ReadWaiter>& from_memory,
                   std::vector<ReadWaiter>& from_disk);  // under file.mu
+  void count_wait(const ReadWaiter& waiter, bool disk);
   void answer_ready(const std::shared_ptr<File>& file, const std::vector<ReadWaiter>& from_memory,
                     const std::vector<ReadWaiter>& from_disk);
   void block_complete(const std::shared_ptr<File>& file, uint32_t block, std::shared_ptr<Buffer> buffer, bool store);
@@ -165,7 +168,7 @@ class Volume : public std::enable_shared_from_this<Volume> {
   Budget& budget_;
   DiskPool& disk_;
   EventQueue& events_;
-  Stats& stats_;
+  const std::shared_ptr<VolumeStats> stats_ = std::make_shared<VolumeStats>();
   CacheDir dir_;
   std::array<Shard, 64> shards_;
   std::atomic<size_t> open_fds_{0};

@@ -13,6 +13,14 @@ namespace {
 
 // The largest READ: max_pages (256) of 4 KiB.
 constexpr size_t kMaxRead = 1U << 20;
+// Of so many hits one is timed. A prime: readahead and clients make patterns of powers of two.
+constexpr uint32_t kTimedOf = 17;
+
+using Clock = std::chrono::steady_clock;
+
+uint64_t nanoseconds(Clock::duration d) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, std::chrono::nanoseconds(d).count()));
+}
 
 // A thread's own buffer for bytes that come from disk, page aligned.
 std::span<std::byte> thread_scratch() {
@@ -56,15 +64,19 @@ int64_t Volume::read(uint64_t ino, uint64_t offset, uint32_t length, uint32_t pi
   file->pinned.push_back(range);
   const auto fd = file->fd;
   lock.unlock();
+  thread_local uint32_t turn = 0;
+  const bool timed = ++turn % kTimedOf == 0;
+  const auto begun = timed ? Clock::now() : Clock::time_point{};
   const int error = pread_all(fd->get(), scratch.first(length), offset);
+  if (timed) count(stats_->hit_disk_ns, nanoseconds(Clock::now() - begun) * kTimedOf);
   lock.lock();
   unpin(*file, range);
   if (error != 0) {
     lost(*file, range, error);
     return -1;
   }
-  stats_.hit_reads.fetch_add(1, std::memory_order_relaxed);
-  stats_.hit_bytes.fetch_add(length, std::memory_order_relaxed);
+  count(stats_->hit_reads);
+  count(stats_->hit_bytes, length);
   return length;
 }
 
@@ -73,7 +85,7 @@ void Volume::park(std::weak_ptr<ReadClient> client, uint64_t slot, uint64_t ino,
   const auto file = find_or_create(ino);
   std::unique_lock lock(file->mu);
   if (!file->attached) {
-    file->parked.push_back({std::move(client), slot, false, offset, length, pid});
+    file->parked.push_back({std::move(client), slot, false, offset, length, pid, Clock::now()});
     if (!std::exchange(file->asked, true)) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
     return;
   }
@@ -89,6 +101,7 @@ void Volume::wait_or_answer(const std::shared_ptr<File>& file, std::unique_lock<
   }
   ReadWaiter waiter = asked;
   waiter.length = static_cast<uint32_t>(std::min<uint64_t>({asked.length, file->size - asked.offset, kMaxRead}));
+  waiter.since = waiter.sent = waiter.ready = Clock::now();
   note_read(*file, waiter.offset, waiter.length, pid);
   if (answerable(*file, waiter.offset, waiter.length)) {
     lock.unlock();
@@ -206,14 +219,27 @@ void Volume::deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter
   spans.reserve(pieces.size());
   for (const auto& piece : pieces) spans.emplace_back(piece.bytes);
   if (const auto client = waiter.client.lock()) client->answer(waiter.slot, spans);
+  count_wait(waiter, disk);
+}
+
+void Volume::count_wait(const ReadWaiter& waiter, bool disk) {
+  const auto sent = std::clamp(waiter.sent, waiter.since, waiter.ready);
+  count(stats_->waited_queue_ns, nanoseconds(sent - waiter.since));
+  count(stats_->waited_origin_ns, nanoseconds(waiter.ready - sent));
+  if (disk) count(stats_->waited_disk_ns, nanoseconds(Clock::now() - waiter.ready));
 }
 
 void Volume::take_ready(File& file, std::vector<ReadWaiter>& from_memory, std::vector<ReadWaiter>& from_disk) {
-  std::erase_if(file.waiters, [&](const ReadWaiter& waiter) {
+  std::erase_if(file.waiters, [&](ReadWaiter& waiter) {
     if (!answerable(file, waiter.offset, waiter.length)) return false;
     const BlockRange range = blocks_of(waiter.offset, waiter.length);
     bool disk = false;
-    for (uint32_t b = range.first; b <= range.last; ++b) disk = disk || file.is_resident(b);
+    for (uint32_t b = range.first; b <= range.last; ++b) {
+      const auto it = file.arrivals.find(b);
+      if (it != file.arrivals.end()) waiter.sent = std::max(waiter.sent, it->second.sent);
+      disk = disk || file.is_resident(b);
+    }
+    waiter.ready = Clock::now();
     (disk ? from_disk : from_memory).push_back(waiter);
     return true;
   });
@@ -231,7 +257,7 @@ OpenAnswer Volume::open(std::weak_ptr<ReadClient> client, PassthroughHost& host,
   const auto file = find_or_create(ino);
   std::lock_guard lock(file->mu);
   if (!file->attached) {
-    file->parked.push_back({std::move(client), slot, true, 0, 0, 0});
+    file->parked.push_back({std::move(client), slot, true, 0, 0, 0, Clock::now()});
     if (!std::exchange(file->asked, true)) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
     return {};
   }
@@ -252,9 +278,9 @@ OpenAnswer Volume::open(std::weak_ptr<ReadClient> client, PassthroughHost& host,
   }
   ++file->opens;
   note_read(*file, 0, 1, 0);
-  stats_.opens.fetch_add(1, std::memory_order_relaxed);
+  count(stats_->opens);
   const bool passthrough = file->mode == IoMode::kPassthrough;
-  if (passthrough) stats_.passthrough_opens.fetch_add(1, std::memory_order_relaxed);
+  if (passthrough) count(stats_->passthrough_opens);
   return {true, passthrough, file->backing_id};
 }
 

@@ -104,8 +104,8 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
     keep_volatile(file, block, bytes.size());
     return;
   }
-  stats_.stored_blocks.fetch_add(1, std::memory_order_relaxed);
-  stats_.stored_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+  count(stats_->stored_blocks);
+  count(stats_->stored_bytes, bytes.size());
 }
 
 void Volume::keep_volatile(const std::shared_ptr<File>& file, uint32_t block, size_t bytes) {

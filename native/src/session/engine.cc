@@ -93,7 +93,9 @@ uint32_t Engine::add_volume(VolumeOptions options) {
   std::lock_guard lock(mu_);
   options.id = next_id_++;
   const uint32_t id = options.id;
-  volumes_.emplace(id, std::make_shared<Volume>(std::move(options), budget_, *disk_, events_, stats_));
+  auto volume = std::make_shared<Volume>(std::move(options), budget_, *disk_, events_);
+  counted_.push_back(volume->shared_stats());
+  volumes_.emplace(id, std::move(volume));
   return id;
 }
 
@@ -108,10 +110,24 @@ std::shared_ptr<Volume> Engine::volume(uint32_t id) {
   return it == volumes_.end() ? nullptr : it->second;
 }
 
+StatsValues Engine::stats() {
+  std::lock_guard lock(mu_);
+  std::erase_if(counted_, [&](const auto& one) {
+    if (one.use_count() > 1) return false;
+    // Whoever counted last let go of it before we looked.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    add_to(ended_, *one);
+    return true;
+  });
+  StatsValues sums = ended_;
+  for (const auto& one : counted_) add_to(sums, *one);
+  return sums;
+}
+
 uint32_t Engine::add_session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume) {
   std::lock_guard lock(mu_);
   options.id = next_id_++;
-  const auto session = std::make_shared<Session>(options, std::move(fuse), std::move(volume), events_, stats_);
+  const auto session = std::make_shared<Session>(options, std::move(fuse), std::move(volume), events_);
   sessions_.emplace(options.id, session);
   epoll_event event{};
   // Edge triggered: each arriving request wakes one thread, and a thread reads until there is nothing left.

@@ -53,7 +53,8 @@ class Engine {
   std::shared_ptr<Session> session(uint32_t id);
 
   EventQueue& events() { return events_; }
-  Stats& stats() { return stats_; }
+  // Sums over all volumes, also those that were removed.
+  StatsValues stats();
   Budget& budget() { return budget_; }
   // A thread for kernel notifications, which may wait for reads in flight and hence must serve nothing.
   DiskPool& notifier() { return *notifier_; }
@@ -66,7 +67,6 @@ class Engine {
   void tick_loop();
 
   EventQueue events_;
-  Stats stats_;
   Spin spin_;
   Budget budget_;
   UniqueFd epoll_, stop_;
@@ -74,6 +74,8 @@ class Engine {
   uint32_t next_id_ = 1;
   std::unordered_map<uint32_t, std::shared_ptr<Volume>> volumes_;
   std::unordered_map<uint32_t, std::shared_ptr<Session>> sessions_;
+  std::vector<std::shared_ptr<VolumeStats>> counted_;  // of every volume that something still counts for
+  StatsValues ended_{};                                // sums of those that are gone
   std::atomic<bool> stopping_{false};
   std::unique_ptr<DiskPool> disk_, notifier_;
   std::mutex fetcher_mu_;  // guards the pointer against resume() while the engine is destroyed

@@ -40,6 +40,11 @@ bool parse(std::span<const std::byte> body, T& out) {
   return true;
 }
 
+// Nanoseconds that a request has waited.
+uint64_t since(const Pending& pending) {
+  return static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - pending.since).count());
+}
+
 // A NUL-terminated name at the start of `body`.
 std::string_view parse_name(std::span<const std::byte> body) {
   const auto* text = reinterpret_cast<const char*>(body.data());
@@ -48,9 +53,12 @@ std::string_view parse_name(std::span<const std::byte> body) {
 
 }  // namespace
 
-Session::Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume, EventQueue& events,
-                 Stats& stats)
-    : options_(options), fuse_(std::move(fuse)), volume_(std::move(volume)), events_(events), stats_(stats) {}
+Session::Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume, EventQueue& events)
+    : options_(options),
+      fuse_(std::move(fuse)),
+      volume_(std::move(volume)),
+      events_(events),
+      stats_(volume_->stats()) {}
 
 Session::~Session() = default;
 
@@ -88,7 +96,7 @@ bool Session::serve(const Scratch& scratch, Spin& spin) {
     wire::InHeader in;
     const auto bytes = scratch.request.first(static_cast<size_t>(n));
     if (!parse(bytes, in) || in.len != bytes.size()) continue;
-    stats_.requests.fetch_add(1, std::memory_order_relaxed);
+    count(stats_.requests);
     // Credentials of the caller's cgroup extensions, if any, are behind the body.
     const size_t ext = static_cast<size_t>(in.total_extlen) * 8;
     const auto body = bytes.subspan(sizeof in);
@@ -100,6 +108,15 @@ bool Session::serve(const Scratch& scratch, Spin& spin) {
 
 uint64_t Session::park(const wire::InHeader& in) {
   return slots_.add({in.unique, in.nodeid, in.opcode, in.pid, steady_clock::now()});
+}
+
+std::optional<Pending> Session::take_metadata(uint64_t slot) {
+  auto pending = slots_.take(slot);
+  if (pending) {
+    count(stats_.metadata_requests);
+    count(stats_.metadata_ns, since(*pending));
+  }
+  return pending;
 }
 
 void Session::handle(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch) {
@@ -203,14 +220,14 @@ void Session::init(const wire::InHeader& in, std::span<const std::byte> body) {
 void Session::read(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch) {
   wire::ReadIn args{};
   if (!parse(body, args)) return send(in.unique, EINVAL);
-  stats_.reads.fetch_add(1, std::memory_order_relaxed);
+  count(stats_.reads);
   // max_read forbids it; fewer bytes than asked for would be taken for the end of the file.
   if (args.size > scratch.data.size() || args.offset > kMaxOffset) return send(in.unique, EIO);
   if (args.size == 0) return send(in.unique, 0);
   const int64_t n = volume_->read(in.nodeid, args.offset, args.size, in.pid, scratch.data);
   if (n >= 0) {
     const std::span<const std::byte> piece = scratch.data.first(static_cast<size_t>(n));
-    stats_.read_bytes.fetch_add(static_cast<uint64_t>(n), std::memory_order_relaxed);
+    count(stats_.read_bytes, static_cast<uint64_t>(n));
     return send(in.unique, 0, {&piece, 1});
   }
   volume_->park(weak_from_this(), park(in), in.nodeid, args.offset, args.size, in.pid);
@@ -236,7 +253,7 @@ void Session::open(const wire::InHeader& in) {
 }
 
 void Session::reopen(uint64_t slot, uint64_t ino) {
-  const auto pending = slots_.take(slot);
+  const auto pending = take_metadata(slot);
   if (!pending) return;
   const OpenAnswer answer = volume_->open(weak_from_this(), *this, slot, ino);
   if (answer.known) {
@@ -261,13 +278,13 @@ void Session::batch_forget(std::span<const std::byte> body) {
 void Session::interrupt(const wire::InHeader& in, std::span<const std::byte> body) {
   wire::InterruptIn args{};
   if (!parse(body, args)) return;
-  stats_.interrupts.fetch_add(1, std::memory_order_relaxed);
+  count(stats_.interrupts);
   if (const auto ticket = slots_.find(args.unique); ticket) {
     const auto waiting = slots_.peek(*ticket);
     if (waiting && is_killed(waiting->pid)) {
       const auto pending = slots_.take(*ticket);
       if (!pending) return;
-      stats_.killed.fetch_add(1, std::memory_order_relaxed);
+      count(stats_.killed);
       return send(pending->unique, EINTR);
     }
   }
@@ -303,7 +320,7 @@ void Session::end_killed(steady_clock::time_point now) {
     if (!is_killed(pid)) continue;
     const auto pending = slots_.take(ticket);
     if (!pending) continue;
-    stats_.killed.fetch_add(1, std::memory_order_relaxed);
+    count(stats_.killed);
     send(pending->unique, EINTR);
   }
 }
@@ -348,35 +365,38 @@ void Session::answer(uint64_t slot, std::span<const std::span<const std::byte>> 
   if (!pending) return;
   uint64_t bytes = 0;
   for (const auto& piece : pieces) bytes += piece.size();
-  stats_.waited_reads.fetch_add(1, std::memory_order_relaxed);
-  stats_.waited_ns.fetch_add(
-      static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - pending->since).count()),
-      std::memory_order_relaxed);
-  stats_.read_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  count(stats_.waited_reads);
+  count(stats_.waited_ns, since(*pending));
+  count(stats_.read_bytes, bytes);
   send(pending->unique, 0, pieces);
 }
 
 void Session::reply_error(uint64_t slot, int error) {
   const auto pending = slots_.take(slot);
   if (!pending) return;
-  if (pending->opcode == wire::kRead) stats_.failed_reads.fetch_add(1, std::memory_order_relaxed);
+  if (pending->opcode == wire::kRead) {
+    count(stats_.failed_reads);
+  } else {
+    count(stats_.metadata_requests);
+    count(stats_.metadata_ns, since(*pending));
+  }
   send(pending->unique, error);
 }
 
 void Session::reply_entry(uint64_t slot, const wire::Node& node) {
-  const auto pending = slots_.take(slot);
+  const auto pending = take_metadata(slot);
   if (!pending) return;
   if (node.ino != 0) counts_.add(node.ino);
   send_struct(pending->unique, wire::encode_entry(node, options_.ownership, options_.ttl));
 }
 
 void Session::reply_attr(uint64_t slot, const wire::Node& node) {
-  const auto pending = slots_.take(slot);
+  const auto pending = take_metadata(slot);
   if (pending) send_struct(pending->unique, wire::encode_attr_out(node, options_.ownership, options_.ttl));
 }
 
 void Session::reply_xattr(uint64_t slot, uint32_t asked, std::string_view value) {
-  const auto pending = slots_.take(slot);
+  const auto pending = take_metadata(slot);
   if (!pending) return;
   if (asked == 0) {
     send_struct(pending->unique, wire::GetxattrOut{static_cast<uint32_t>(value.size()), 0});
@@ -389,12 +409,12 @@ void Session::reply_xattr(uint64_t slot, uint32_t asked, std::string_view value)
 }
 
 void Session::reply_statfs(uint64_t slot, const wire::StatfsOut& out) {
-  const auto pending = slots_.take(slot);
+  const auto pending = take_metadata(slot);
   if (pending) send_struct(pending->unique, out);
 }
 
 void Session::reply_dir(uint64_t slot, uint32_t size, bool plus, std::span<const DirEntry> entries) {
-  const auto pending = slots_.take(slot);
+  const auto pending = take_metadata(slot);
   if (!pending) return;
   std::vector<std::byte> out(std::min<size_t>(size, 1U << 20));
   size_t used = 0;

@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -60,7 +61,7 @@ struct Scratch {
 
 class Session : public ReadClient, public PassthroughHost, public std::enable_shared_from_this<Session> {
  public:
-  Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume, EventQueue& events, Stats& stats);
+  Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume, EventQueue& events);
   ~Session() override;
 
   int fd() const { return fuse_.get(); }
@@ -125,13 +126,15 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   }
   int notify(int32_t code, std::span<const std::span<const std::byte>> pieces);
   uint64_t park(const wire::InHeader& in);
+  // Takes a request that the control plane answers, and counts how long that took.
+  std::optional<Pending> take_metadata(uint64_t slot);
   void send_open(uint64_t unique, const OpenAnswer& answer);
 
   const SessionOptions options_;
   const UniqueFd fuse_;
   const std::shared_ptr<Volume> volume_;
   EventQueue& events_;
-  Stats& stats_;
+  VolumeStats& stats_;  // the volume's
   Slots slots_;
   LookupCounts counts_;
   std::mutex interrupts_mu_;

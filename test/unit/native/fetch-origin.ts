@@ -75,9 +75,10 @@ export const KIND = { ok: 0, httpError: 1, connectFailed: 2, tlsFailed: 3, timeo
 /** The engine with one volume; each fetch is an object of its own. */
 export class FetchClient implements AsyncDisposable {
   readonly engine: Engine;
+  /** The volume's number. */
+  readonly volume: number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'fetch-'));
   readonly #drain: EventDrain;
-  readonly #volume: number;
   readonly #ends = new Map<number, (ended: Ended) => void>();
   readonly #stored = new Map<number, () => void>();
   #next = 1;
@@ -89,7 +90,7 @@ export class FetchClient implements AsyncDisposable {
     this.engine = new (loadNative().Engine)(options, () => this.#wake());
     this.#drain = new EventDrain(this.engine);
     const limits = { maxOpenFiles: 64, maxFiles: 1024, maxVolatile: 16 * BLOCK };
-    this.#volume = this.engine.addVolume({ objectsDir: objects, blockSize: BLOCK, ...limits });
+    this.volume = this.engine.addVolume({ objectsDir: objects, blockSize: BLOCK, ...limits });
   }
 
   /**
@@ -98,7 +99,7 @@ export class FetchClient implements AsyncDisposable {
    */
   async fetch(endpoint: number, blocks = 1): Promise<Ended & { readonly bytes: Buffer | null }> {
     const ino = this.#next++;
-    this.engine.attach(this.#volume, ino, blocks * BLOCK, new Uint8Array(Math.ceil(blocks / 8)), false);
+    this.engine.attach(this.volume, ino, blocks * BLOCK, new Uint8Array(Math.ceil(blocks / 8)), false);
     const { promise, resolve } = Promise.withResolvers<Ended>();
     this.#ends.set(ino, resolve);
     const stored = Array.from({ length: blocks }, async (_, block) => {
@@ -108,7 +109,7 @@ export class FetchClient implements AsyncDisposable {
     const head = Buffer.from(`GET /object HTTP/1.1\r\nHost: origin\r\nRange: ${range}\r\n\r\n`, 'latin1');
     const limits = { connectTimeoutMs: 5000, stallTimeoutMs: 5000, deadlineMs: 20_000 };
     const where = { ino, first: 0, count: blocks, offset: 0, length: blocks * BLOCK, etag: '' };
-    this.engine.fetch(this.#volume, { run: ino, endpoint, head, demand: true, store: true, ...where, ...limits });
+    this.engine.fetch(this.volume, { run: ino, endpoint, head, demand: true, store: true, ...where, ...limits });
     const ended = await promise;
     if (ended.kind !== KIND.ok) return { ...ended, bytes: null };
     await Promise.all(stored);
