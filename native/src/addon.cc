@@ -1,4 +1,5 @@
 // The addon's door: the Engine class and the few system calls that node has no function for.
+#include <dlfcn.h>
 #include <napi.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -36,6 +37,14 @@ Napi::Value raise_descriptor_limit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_cur));
 }
 
+// preload(path) → '' or why the library cannot be loaded. It stays in the process: libraries loaded later that need one of
+// its name find it, wherever it lies.
+Napi::Value preload(const Napi::CallbackInfo& info) {
+  const bool loaded = ::dlopen(text(info[0], "path").c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) != nullptr;
+  const char* why = loaded ? "" : ::dlerror();
+  return Napi::String::New(info.Env(), why != nullptr ? why : "unknown");
+}
+
 // xxh64(bytes) → bigint
 Napi::Value hash(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), dlfs::xxh64(array<std::byte>(info[0], "bytes")));
@@ -46,6 +55,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("unmount", Napi::Function::New(env, unmount));
   exports.Set("lock", Napi::Function::New(env, lock));
   exports.Set("raiseDescriptorLimit", Napi::Function::New(env, raise_descriptor_limit));
+  exports.Set("preload", Napi::Function::New(env, preload));
   exports.Set("xxh64", Napi::Function::New(env, hash));
   return exports;
 }

@@ -7,7 +7,7 @@
  *
  * Invariants:
  * 1. Calls are cheap and never wait, but for `close()`.
- * 2. Buffers that are passed in are read during the call only.
+ * 2. Buffers that are passed in are used during the call only, but for that of `read`.
  */
 import { createRequire } from 'node:module';
 
@@ -195,6 +195,20 @@ export interface Engine {
   /** Files read since the last call. */
   drainTouched(volume: number): Float64Array;
   openCount(volume: number, ino: number): number;
+  /**
+   * Reads into `buffer`, 1 MiB at most, as a READ of a connection would; `taskDone`'s value is the bytes read, fewer than asked
+   * for at the end of the file alone; ETIMEDOUT after `timeoutMs` (0: never). The buffer is the engine's until `taskDone`:
+   * call `NativeHost.read`, which holds it. `reader` tells streams apart for readahead; 0: not known.
+   */
+  read(
+    volume: number,
+    task: number,
+    ino: number,
+    offset: number,
+    buffer: Uint8Array,
+    reader: number,
+    timeoutMs: number,
+  ): void;
 
   addEndpoint(options: EndpointOptions): number;
   updateAddresses(endpoint: number, addresses: readonly Address[]): void;
@@ -237,6 +251,8 @@ export interface NativeBinding {
   lock(fd: number): number;
   /** Raises the soft limit of descriptors to the hard one and returns it. */
   raiseDescriptorLimit(): number;
+  /** dlopen(3): loads a shared library for those loaded later that need one of its name; empty, or why it cannot be. */
+  preload(path: string): string;
   /** XXH64 with seed 0. */
   xxh64(bytes: Uint8Array): bigint;
 }

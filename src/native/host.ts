@@ -37,6 +37,8 @@ export class NativeHost implements AsyncDisposable {
   readonly #handlers = new Map<number, (event: NativeEvent) => void>();
   readonly #batchEnd = new Set<() => void>();
   readonly #tasks = new Map<number, { resolve: (result: TaskResult) => void; reject: (error: Error) => void }>();
+  /** Buffers that the engine writes into. */
+  readonly #lent = new Set<Uint8Array>();
   #nextNumber = 1;
   #closed = false;
 
@@ -89,6 +91,31 @@ export class NativeHost implements AsyncDisposable {
       this.#tasks.set(task, { resolve, reject });
       start(task);
     });
+  }
+
+  /**
+   * Reads bytes of a file, as a READ of a connection would.
+   * @param at the volume, the inode, the offset; `reader` tells streams apart for readahead (0: not known)
+   * @param buffer filled from its start, 1 MiB at most; not the caller's until this resolves
+   * @param timeoutMs 0: wait for ever
+   * @returns errno (ETIMEDOUT at the limit), and the bytes read: fewer than asked for at the end of the file alone
+   * @throws DlfsError `interrupted` when the host is disposed first
+   */
+  async read(
+    at: { readonly volume: number; readonly ino: number; readonly offset: number; readonly reader: number },
+    buffer: Uint8Array,
+    timeoutMs: number,
+  ): Promise<TaskResult> {
+    const ended = this.task((task) => {
+      this.engine.read(at.volume, task, at.ino, at.offset, buffer, at.reader, timeoutMs);
+    });
+    // Another thread writes into it: it must outlive the task, whatever the caller does meanwhile.
+    this.#lent.add(buffer);
+    try {
+      return await ended;
+    } finally {
+      this.#lent.delete(buffer);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

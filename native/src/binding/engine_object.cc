@@ -81,6 +81,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                       InstanceMethod<&E::sync>("sync"),
                       InstanceMethod<&E::drain_touched>("drainTouched"),
                       InstanceMethod<&E::open_count>("openCount"),
+                      InstanceMethod<&E::read>("read"),
                       InstanceMethod<&E::add_endpoint>("addEndpoint"),
                       InstanceMethod<&E::update_addresses>("updateAddresses"),
                       InstanceMethod<&E::remove_endpoint>("removeEndpoint"),
@@ -250,6 +251,18 @@ Napi::Value EngineObject::drain_touched(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::open_count(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), volume(info)->open_count(integer(info[1], "ino")));
+}
+
+// The one call that keeps a typed array's memory: the caller holds it until taskDone.
+void EngineObject::read(const Napi::CallbackInfo& info) {
+  const auto into = array<std::byte>(info[4], "buffer");
+  if (into.size() > kMaxBufferRead) throw Napi::RangeError::New(info.Env(), "buffer is larger than a read may be");
+  engine(info).reads().read(volume(info), {.task = integer(info[1], "task"),
+                                           .ino = integer(info[2], "ino"),
+                                           .offset = integer(info[3], "offset"),
+                                           .into = into,
+                                           .reader = small(info[5], "reader"),
+                                           .timeout = std::chrono::milliseconds(integer(info[6], "timeoutMs"))});
 }
 
 Napi::Value EngineObject::add_endpoint(const Napi::CallbackInfo& info) {

@@ -41,6 +41,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   void sync(const Napi::CallbackInfo& info);
   Napi::Value drain_touched(const Napi::CallbackInfo& info);
   Napi::Value open_count(const Napi::CallbackInfo& info);
+  void read(const Napi::CallbackInfo& info);
 
   Napi::Value add_endpoint(const Napi::CallbackInfo& info);
   void update_addresses(const Napi::CallbackInfo& info);

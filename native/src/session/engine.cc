@@ -45,6 +45,7 @@ Engine::Engine(const EngineOptions& options, std::function<void()> wake)
       stop_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       disk_(std::make_unique<DiskPool>(options.disk_threads)),
       notifier_(std::make_unique<DiskPool>(1U)),
+      reads_(std::make_shared<BufferReads>(*disk_, events_, stats_)),
       fetcher_(std::make_unique<http::Fetcher>(http::FetcherOptions{.threads = options.fetch_threads})) {
   epoll_event event{};
   event.events = EPOLLIN;  // level triggered: every thread sees it
@@ -67,6 +68,7 @@ Engine::~Engine() {
   // A reader of resident blocks would keep a thread in serve() for ever.
   for (const auto& one : all) one->abort_pending(ENOTCONN);
   all.clear();
+  reads_->abort(ENOTCONN);
   stopping_ = true;
   const uint64_t one = 1;
   while (::write(stop_.get(), &one, sizeof one) < 0 && errno == EINTR) {
@@ -182,6 +184,7 @@ void Engine::tick_loop() {
     }
     const auto now = std::chrono::steady_clock::now();
     for (const auto& one : all) one->tick(now);
+    reads_->tick(now);
     for (const auto& one : volumes) one->relieve();
   }
 }

@@ -24,6 +24,7 @@
 #include "../block/stats.h"
 #include "../block/volume.h"
 #include "../http/fetcher.h"
+#include "buffer_reads.h"
 #include "session.h"
 
 namespace dlfs {
@@ -59,6 +60,8 @@ class Engine {
   // A thread for kernel notifications, which may wait for reads in flight and hence must serve nothing.
   DiskPool& notifier() { return *notifier_; }
   http::Fetcher& fetcher() { return *fetcher_; }
+  // Reads that come from the control plane.
+  BufferReads& reads() { return *reads_; }
 
  private:
   void serve_loop();
@@ -78,6 +81,7 @@ class Engine {
   StatsValues ended_{};                                // sums of those that are gone
   std::atomic<bool> stopping_{false};
   std::unique_ptr<DiskPool> disk_, notifier_;
+  const std::shared_ptr<BufferReads> reads_;
   std::mutex fetcher_mu_;  // guards the pointer against resume() while the engine is destroyed
   std::unique_ptr<http::Fetcher> fetcher_;
   std::vector<std::thread> threads_;

@@ -1,0 +1,105 @@
+#include "buffer_reads.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+namespace dlfs {
+namespace {
+
+using std::chrono::steady_clock;
+
+// Beyond any object; keeps sums of offset and length far from overflow.
+constexpr uint64_t kMaxOffset = 1ULL << 62;
+
+}  // namespace
+
+void BufferReads::read(std::shared_ptr<Volume> volume, const BufferRead& request) {
+  stats_.reads.fetch_add(1, std::memory_order_relaxed);
+  if (request.into.size() > kMaxBufferRead || request.offset > kMaxOffset) return done(request.task, EIO, 0);
+  if (request.into.empty()) return done(request.task, 0, 0);
+  disk_.submit([self = shared_from_this(), volume = std::move(volume), request, since = steady_clock::now()] {
+    self->attempt(volume, request, since);
+  });
+}
+
+void BufferReads::attempt(const std::shared_ptr<Volume>& volume, const BufferRead& request,
+                          steady_clock::time_point since) {
+  const auto length = static_cast<uint32_t>(request.into.size());
+  const int64_t n = volume->read(request.ino, request.offset, length, request.reader, request.into);
+  if (n >= 0) return done(request.task, 0, static_cast<size_t>(n));
+  const auto until = request.timeout.count() == 0 ? steady_clock::time_point::max() : since + request.timeout;
+  int aborted = 0;
+  {
+    std::lock_guard lock(mu_);
+    aborted = aborted_;
+    if (aborted == 0) waiting_.emplace(request.task, Waiting{request.into, since, until});
+  }
+  if (aborted != 0) return done(request.task, aborted, 0);
+  volume->park(weak_from_this(), request.task, request.ino, request.offset, length, request.reader);
+}
+
+void BufferReads::tick(steady_clock::time_point now) {
+  std::vector<uint64_t> late;
+  {
+    std::lock_guard lock(mu_);
+    std::erase_if(waiting_, [&](const auto& entry) {
+      if (entry.second.until > now) return false;
+      late.push_back(entry.first);
+      return true;
+    });
+  }
+  for (const uint64_t task : late) {
+    stats_.failed_reads.fetch_add(1, std::memory_order_relaxed);
+    done(task, ETIMEDOUT, 0);
+  }
+}
+
+void BufferReads::abort(int error) {
+  std::unordered_map<uint64_t, Waiting> all;
+  {
+    std::lock_guard lock(mu_);
+    aborted_ = error;
+    all.swap(waiting_);
+  }
+  for (const auto& [task, waiting] : all) done(task, error, 0);
+}
+
+void BufferReads::answer(uint64_t task, std::span<const std::span<const std::byte>> pieces) {
+  const auto waiting = take(task);
+  if (!waiting) return;
+  size_t at = 0;
+  for (const auto& piece : pieces) {
+    const size_t n = std::min(piece.size(), waiting->into.size() - at);
+    std::memcpy(waiting->into.data() + at, piece.data(), n);
+    at += n;
+  }
+  stats_.waited_reads.fetch_add(1, std::memory_order_relaxed);
+  stats_.waited_ns.fetch_add(
+      static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - waiting->since).count()),
+      std::memory_order_relaxed);
+  done(task, 0, at);
+}
+
+void BufferReads::fail(uint64_t task, int error) {
+  if (!take(task)) return;
+  stats_.failed_reads.fetch_add(1, std::memory_order_relaxed);
+  done(task, error, 0);
+}
+
+std::optional<BufferReads::Waiting> BufferReads::take(uint64_t task) {
+  std::lock_guard lock(mu_);
+  const auto it = waiting_.find(task);
+  if (it == waiting_.end()) return std::nullopt;
+  const Waiting found = it->second;
+  waiting_.erase(it);
+  return found;
+}
+
+void BufferReads::done(uint64_t task, int error, size_t bytes) {
+  if (error == 0) stats_.read_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  events_.push(EventType::kTaskDone, 0, static_cast<double>(task), error, static_cast<double>(bytes));
+}
+
+}  // namespace dlfs
