@@ -1,0 +1,71 @@
+/**
+ * Which part of a dataset answers which event of the data plane.
+ */
+import { decodeRunEnd } from '../../cache/fetch/run-end.ts';
+import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
+import type { BlockStore } from '../../cache/blocks/store.ts';
+import type { NameService } from '../../fs/names/name-service.ts';
+import type { ReadPath } from '../../fs/read/read-path.ts';
+import { EVENT, type NativeEvent } from '../../native/events.ts';
+
+/** Who hears of blocks. */
+export interface BlockParts {
+  readonly store: BlockStore;
+  readonly scheduler: FetchScheduler;
+  readonly readPath: ReadPath;
+}
+
+/** An event of a volume. */
+export function onVolumeEvent(event: NativeEvent, parts: BlockParts): void {
+  switch (event.type) {
+    case EVENT.resolve:
+      parts.store.resolve(event.a);
+      break;
+    case EVENT.want:
+      parts.readPath.onWant(event);
+      break;
+    case EVENT.mark:
+      parts.readPath.onMark(event);
+      break;
+    case EVENT.stored:
+      parts.store.onStored(event);
+      parts.scheduler.arrived(event.a, event.c);
+      break;
+    case EVENT.storeFailed:
+      parts.store.onStoreFailed(event);
+      break;
+    case EVENT.lost:
+      parts.store.onLost(event);
+      break;
+    case EVENT.freed:
+      parts.store.onFreed(event);
+      break;
+    case EVENT.runEnd:
+      parts.scheduler.ended(decodeRunEnd(event));
+      break;
+  }
+}
+
+/** An event of a session that asks for names or attributes. */
+export function onNameEvent(event: NativeEvent, names: NameService): void {
+  switch (event.type) {
+    case EVENT.lookup:
+      names.onLookup(event);
+      break;
+    case EVENT.getattr:
+      names.onGetattr(event);
+      break;
+    case EVENT.readdir:
+      names.onReaddir(event);
+      break;
+    case EVENT.getxattr:
+      names.onGetxattr(event);
+      break;
+    case EVENT.listxattr:
+      names.onListxattr(event);
+      break;
+    case EVENT.statfs:
+      names.onStatfs(event);
+      break;
+  }
+}

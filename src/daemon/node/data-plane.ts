@@ -1,0 +1,90 @@
+/**
+ * What a process has once, however many datasets it serves: the native engine and what is shared by all of them.
+ *
+ * Invariants:
+ * 1. Its threads and its memory do not depend on the number of datasets.
+ * 2. It outlives the datasets that are served with it: whoever starts it disposes them first.
+ */
+import { availableParallelism } from 'node:os';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import { loadNative } from '../../native/binding.ts';
+import { NativeHost } from '../../native/host.ts';
+import { kernelFeatures, type KernelFeatures } from '../kernel.ts';
+import { LoopDelayMeter } from '../loop-delay.ts';
+
+/** What the process may take. */
+export interface DataPlaneOptions {
+  /** Bytes of block buffers of all datasets together. */
+  readonly memory: number;
+}
+
+/** What the process brings along; datasets get the same. */
+export interface DataPlaneDependencies {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** The process environment: credentials, region and proxies by their usual variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Descriptors left to everything but cache files: sockets, index, logs. */
+const RESERVED_DESCRIPTORS = 512;
+const MAX_OPEN_CACHE_FILES = 65_536;
+const MIN_OPEN_CACHE_FILES = 64;
+/** Reads that may wait for the disk at once; each costs a thread and a megabyte of buffer. */
+const SESSION_THREADS = 16;
+
+/** See the file's header. */
+export class DataPlane implements AsyncDisposable {
+  readonly host: NativeHost;
+  readonly kernel: KernelFeatures;
+  /** Of the process's one event loop. */
+  readonly meter: LoopDelayMeter;
+  /** Bytes of block buffers. */
+  readonly memory: number;
+  /** Cache files that may be open at once. */
+  readonly openFiles: number;
+  readonly #owned: AsyncDisposableStack;
+
+  private constructor(parts: Pick<DataPlane, 'host' | 'meter' | 'memory' | 'openFiles'>, owned: AsyncDisposableStack) {
+    this.host = parts.host;
+    this.meter = parts.meter;
+    this.memory = parts.memory;
+    this.openFiles = parts.openFiles;
+    this.kernel = kernelFeatures();
+    this.#owned = owned;
+  }
+
+  /** Starts the threads. @throws Error where the addon cannot be loaded or threads cannot be had */
+  static start(options: DataPlaneOptions, { clock, log }: DataPlaneDependencies): DataPlane {
+    const binding = loadNative();
+    const cores = availableParallelism();
+    const owned = new AsyncDisposableStack();
+    const host = owned.use(
+      new NativeHost(
+        binding,
+        {
+          sessionThreads: Math.max(SESSION_THREADS, cores),
+          diskThreads: Math.min(16, Math.max(4, cores)),
+          fetchThreads: Math.min(8, Math.max(1, Math.ceil(cores / 4))),
+          memory: options.memory,
+        },
+        clock,
+        log.child('native'),
+      ),
+    );
+    const meter = owned.use(new LoopDelayMeter(clock));
+    const descriptors = binding.raiseDescriptorLimit();
+    const openFiles = Math.max(
+      MIN_OPEN_CACHE_FILES,
+      Math.min(MAX_OPEN_CACHE_FILES, Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2)),
+    );
+    return new DataPlane({ host, meter, memory: options.memory, openFiles }, owned);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#owned.disposeAsync();
+  }
+}
