@@ -37,8 +37,8 @@ Napi::Value raise_descriptor_limit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_cur));
 }
 
-// preload(path) → '' or why the library cannot be loaded. It stays in the process: libraries loaded later that need one of
-// its name find it, wherever it lies.
+// preload(path) → '' or why the library cannot be loaded. It stays in the process: libraries loaded later that need one
+// of its name find it, wherever it lies.
 Napi::Value preload(const Napi::CallbackInfo& info) {
   const bool loaded = ::dlopen(text(info[0], "path").c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) != nullptr;
   const char* why = loaded ? "" : ::dlerror();

@@ -16,9 +16,10 @@ constexpr uint64_t kMaxOffset = 1ULL << 62;
 }  // namespace
 
 void BufferReads::read(std::shared_ptr<Volume> volume, const BufferRead& request) {
-  stats_.reads.fetch_add(1, std::memory_order_relaxed);
-  if (request.into.size() > kMaxBufferRead || request.offset > kMaxOffset) return done(request.task, EIO, 0);
-  if (request.into.empty()) return done(request.task, 0, 0);
+  VolumeStats& stats = volume->stats();
+  count(stats.reads);
+  if (request.into.size() > kMaxBufferRead || request.offset > kMaxOffset) return done(stats, request.task, EIO, 0);
+  if (request.into.empty()) return done(stats, request.task, 0, 0);
   disk_.submit([self = shared_from_this(), volume = std::move(volume), request, since = steady_clock::now()] {
     self->attempt(volume, request, since);
   });
@@ -28,32 +29,29 @@ void BufferReads::attempt(const std::shared_ptr<Volume>& volume, const BufferRea
                           steady_clock::time_point since) {
   const auto length = static_cast<uint32_t>(request.into.size());
   const int64_t n = volume->read(request.ino, request.offset, length, request.reader, request.into);
-  if (n >= 0) return done(request.task, 0, static_cast<size_t>(n));
+  if (n >= 0) return done(volume->stats(), request.task, 0, static_cast<size_t>(n));
   const auto until = request.timeout.count() == 0 ? steady_clock::time_point::max() : since + request.timeout;
   int aborted = 0;
   {
     std::lock_guard lock(mu_);
     aborted = aborted_;
-    if (aborted == 0) waiting_.emplace(request.task, Waiting{request.into, since, until});
+    if (aborted == 0) waiting_.emplace(request.task, Waiting{volume->shared_stats(), request.into, since, until});
   }
-  if (aborted != 0) return done(request.task, aborted, 0);
+  if (aborted != 0) return done(volume->stats(), request.task, aborted, 0);
   volume->park(weak_from_this(), request.task, request.ino, request.offset, length, request.reader);
 }
 
 void BufferReads::tick(steady_clock::time_point now) {
-  std::vector<uint64_t> late;
+  std::vector<std::pair<uint64_t, std::shared_ptr<VolumeStats>>> late;
   {
     std::lock_guard lock(mu_);
     std::erase_if(waiting_, [&](const auto& entry) {
       if (entry.second.until > now) return false;
-      late.push_back(entry.first);
+      late.emplace_back(entry.first, entry.second.stats);
       return true;
     });
   }
-  for (const uint64_t task : late) {
-    stats_.failed_reads.fetch_add(1, std::memory_order_relaxed);
-    done(task, ETIMEDOUT, 0);
-  }
+  for (const auto& [task, stats] : late) done(*stats, task, ETIMEDOUT, 0);
 }
 
 void BufferReads::abort(int error) {
@@ -63,7 +61,7 @@ void BufferReads::abort(int error) {
     aborted_ = error;
     all.swap(waiting_);
   }
-  for (const auto& [task, waiting] : all) done(task, error, 0);
+  for (const auto& [task, waiting] : all) done(*waiting.stats, task, error, 0);
 }
 
 void BufferReads::answer(uint64_t task, std::span<const std::span<const std::byte>> pieces) {
@@ -75,17 +73,15 @@ void BufferReads::answer(uint64_t task, std::span<const std::span<const std::byt
     std::memcpy(waiting->into.data() + at, piece.data(), n);
     at += n;
   }
-  stats_.waited_reads.fetch_add(1, std::memory_order_relaxed);
-  stats_.waited_ns.fetch_add(
-      static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - waiting->since).count()),
-      std::memory_order_relaxed);
-  done(task, 0, at);
+  count(waiting->stats->waited_reads);
+  count(waiting->stats->waited_ns,
+        static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - waiting->since).count()));
+  done(*waiting->stats, task, 0, at);
 }
 
 void BufferReads::fail(uint64_t task, int error) {
-  if (!take(task)) return;
-  stats_.failed_reads.fetch_add(1, std::memory_order_relaxed);
-  done(task, error, 0);
+  const auto waiting = take(task);
+  if (waiting) done(*waiting->stats, task, error, 0);
 }
 
 std::optional<BufferReads::Waiting> BufferReads::take(uint64_t task) {
@@ -97,8 +93,12 @@ std::optional<BufferReads::Waiting> BufferReads::take(uint64_t task) {
   return found;
 }
 
-void BufferReads::done(uint64_t task, int error, size_t bytes) {
-  if (error == 0) stats_.read_bytes.fetch_add(bytes, std::memory_order_relaxed);
+void BufferReads::done(VolumeStats& stats, uint64_t task, int error, size_t bytes) {
+  if (error == 0) {
+    count(stats.read_bytes, bytes);
+  } else {
+    count(stats.failed_reads);
+  }
   events_.push(EventType::kTaskDone, 0, static_cast<double>(task), error, static_cast<double>(bytes));
 }
 

@@ -31,8 +31,8 @@ struct BufferRead {
   uint64_t task = 0;  // names it, for ever
   uint64_t ino = 0;
   uint64_t offset = 0;
-  std::span<std::byte> into;  // at most kMaxBufferRead; the caller's until kTaskDone
-  uint32_t reader = 0;        // what readahead tells streams apart by; 0: not known
+  std::span<std::byte> into;             // at most kMaxBufferRead; the caller's until kTaskDone
+  uint32_t reader = 0;                   // what readahead tells streams apart by; 0: not known
   std::chrono::milliseconds timeout{0};  // 0 = never
 };
 
@@ -42,7 +42,7 @@ constexpr size_t kMaxBufferRead = 1U << 20;
 class BufferReads final : public ReadClient, public std::enable_shared_from_this<BufferReads> {
  public:
   // All must outlive it.
-  BufferReads(DiskPool& disk, EventQueue& events, Stats& stats) : disk_(disk), events_(events), stats_(stats) {}
+  BufferReads(DiskPool& disk, EventQueue& events) : disk_(disk), events_(events) {}
 
   void read(std::shared_ptr<Volume> volume, const BufferRead& request);
   // Ends what has waited too long.
@@ -57,6 +57,7 @@ class BufferReads final : public ReadClient, public std::enable_shared_from_this
 
  private:
   struct Waiting {
+    std::shared_ptr<VolumeStats> stats;
     std::span<std::byte> into;
     std::chrono::steady_clock::time_point since, until;
   };
@@ -64,11 +65,10 @@ class BufferReads final : public ReadClient, public std::enable_shared_from_this
   void attempt(const std::shared_ptr<Volume>& volume, const BufferRead& request,
                std::chrono::steady_clock::time_point since);
   std::optional<Waiting> take(uint64_t task);
-  void done(uint64_t task, int error, size_t bytes);
+  void done(VolumeStats& stats, uint64_t task, int error, size_t bytes);
 
   DiskPool& disk_;
   EventQueue& events_;
-  Stats& stats_;
   std::mutex mu_;
   std::unordered_map<uint64_t, Waiting> waiting_;
   int aborted_ = 0;  // the errno of abort()

@@ -45,7 +45,7 @@ Engine::Engine(const EngineOptions& options, std::function<void()> wake)
       stop_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       disk_(std::make_unique<DiskPool>(options.disk_threads)),
       notifier_(std::make_unique<DiskPool>(1U)),
-      reads_(std::make_shared<BufferReads>(*disk_, events_, stats_)),
+      reads_(std::make_shared<BufferReads>(*disk_, events_)),
       fetcher_(std::make_unique<http::Fetcher>(http::FetcherOptions{.threads = options.fetch_threads})) {
   epoll_event event{};
   event.events = EPOLLIN;  // level triggered: every thread sees it
