@@ -126,7 +126,13 @@ async function assemble(
   const { clock, log, random } = deps;
   const { host, kernel } = plane;
   const source = owned.use(
-    await S3Source.open({ source: options.source, environment: deps.environment, clock, log: log.child('source.s3') }),
+    await S3Source.open({
+      source: options.source,
+      environment: deps.environment,
+      clock,
+      log: log.child('source.s3'),
+      thread: plane.lister,
+    }),
   );
   const probe = await source.probe();
   await source.ready();

@@ -53,6 +53,7 @@ export class DatasetStorage implements AsyncDisposable {
         blockSize: options.blockSize,
         prefix: options.source.reference.prefix,
         clock,
+        host: plane.indexes,
       }),
     );
     sayOpening(index.opening, log);

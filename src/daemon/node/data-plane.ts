@@ -7,9 +7,12 @@
  */
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
+import type { HostThread } from '../../base/host-thread.ts';
 import type { Logger } from '../../base/log.ts';
+import { IndexHost, MAX_WRITER_THREADS } from '../../cache/index/index.ts';
 import { loadNative } from '../../native/binding.ts';
 import { NativeHost } from '../../native/host.ts';
+import { listerHost } from '../../source/s3/lister-host.ts';
 import { kernelFeatures, type KernelFeatures } from '../kernel.ts';
 import { LoopDelayMeter } from '../loop-delay.ts';
 
@@ -36,10 +39,16 @@ const MIN_OPEN_CACHE_FILES = 64;
 /** Reads that may wait for the disk at once; each costs a thread and a megabyte of buffer. */
 const SESSION_THREADS = 16;
 
+type DataPlaneParts = Pick<DataPlane, 'host' | 'indexes' | 'lister' | 'meter' | 'memory' | 'openFiles'>;
+
 /** See the file's header. */
 export class DataPlane implements AsyncDisposable {
   readonly host: NativeHost;
   readonly kernel: KernelFeatures;
+  /** Threads that write the indexes of all datasets. */
+  readonly indexes: IndexHost;
+  /** The thread in which all sources list. */
+  readonly lister: HostThread;
   /** Of the process's one event loop. */
   readonly meter: LoopDelayMeter;
   /** Bytes of block buffers. */
@@ -48,8 +57,10 @@ export class DataPlane implements AsyncDisposable {
   readonly openFiles: number;
   readonly #owned: AsyncDisposableStack;
 
-  private constructor(parts: Pick<DataPlane, 'host' | 'meter' | 'memory' | 'openFiles'>, owned: AsyncDisposableStack) {
+  private constructor(parts: DataPlaneParts, owned: AsyncDisposableStack) {
     this.host = parts.host;
+    this.indexes = parts.indexes;
+    this.lister = parts.lister;
     this.meter = parts.meter;
     this.memory = parts.memory;
     this.openFiles = parts.openFiles;
@@ -58,7 +69,7 @@ export class DataPlane implements AsyncDisposable {
   }
 
   /** Starts the threads. @throws Error where the addon cannot be loaded or threads cannot be had */
-  static start(options: DataPlaneOptions, { clock, log }: DataPlaneDependencies): DataPlane {
+  static start(options: DataPlaneOptions, { clock, log, environment }: DataPlaneDependencies): DataPlane {
     const binding = loadNative();
     const cores = availableParallelism();
     const owned = new AsyncDisposableStack();
@@ -75,13 +86,15 @@ export class DataPlane implements AsyncDisposable {
         log.child('native'),
       ),
     );
+    const indexes = owned.use(new IndexHost(Math.min(MAX_WRITER_THREADS, cores), clock));
+    const lister = owned.use(listerHost({ environment, log: log.child('source.s3') }));
     const meter = owned.use(new LoopDelayMeter(clock));
     const descriptors = binding.raiseDescriptorLimit();
     const openFiles = Math.max(
       MIN_OPEN_CACHE_FILES,
       Math.min(MAX_OPEN_CACHE_FILES, Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2)),
     );
-    return new DataPlane({ host, meter, memory: options.memory, openFiles }, owned);
+    return new DataPlane({ host, indexes, lister, meter, memory: options.memory, openFiles }, owned);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
