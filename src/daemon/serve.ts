@@ -10,8 +10,8 @@ import { DataPlane, type DataPlaneDependencies, type DataPlaneOptions } from './
 import type { OpenMode } from './open-mode.ts';
 import type { ServingStats } from './stats.ts';
 
-/** How to serve a source at a directory. */
-export interface ServeOptions extends DatasetOptions, DataPlaneOptions {}
+/** How to serve a source at a directory: the quota is what the process has. */
+export interface ServeOptions extends Omit<DatasetOptions, 'name' | 'quota'>, DataPlaneOptions {}
 
 /** A mount that serves. Disposing it unmounts, commits and lets go of everything. */
 export interface Serving extends AsyncDisposable {
@@ -32,8 +32,9 @@ export interface Serving extends AsyncDisposable {
  */
 export async function serve(options: ServeOptions, deps: DataPlaneDependencies): Promise<Serving> {
   await using stack = new AsyncDisposableStack();
+  const quota = { bytes: options.cacheBytes, files: options.cacheFiles, reserve: 0 };
   const plane = stack.use(DataPlane.start(options, deps));
-  const dataset = stack.use(await DatasetServer.start(options, plane, deps));
+  const dataset = stack.use(await DatasetServer.start({ ...options, name: options.dir, quota }, plane, deps));
   const held = stack.move();
   let disposed: Promise<void> | null = null;
   return {

@@ -8,6 +8,8 @@ import type { Source } from '../../source/source.ts';
 import type { BlockStore } from '../blocks/store.ts';
 import type { NodeRow } from '../index/rows.ts';
 import type { ConcurrencySnapshot } from '../policy/concurrency.ts';
+import type { BatchPlanner } from './batch-planner.ts';
+import type { FetchShares } from './fetch-shares.ts';
 
 /** What the scheduler is made of. */
 export interface SchedulerOptions {
@@ -17,8 +19,10 @@ export interface SchedulerOptions {
   readonly source: Source;
   readonly store: BlockStore;
   readonly blockSize: number;
-  /** Bytes of block buffers in all; half of them may be in flight. */
-  readonly memory: number;
+  /** What all datasets share of memory and requests. */
+  readonly shares: FetchShares;
+  /** Calls `plan` at the end of a batch that wanted something. */
+  readonly planner: BatchPlanner;
   readonly ioTimeoutMs: number;
   readonly node: (ino: number) => NodeRow | null;
   /** Full key of a file. */

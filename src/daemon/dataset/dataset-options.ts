@@ -2,22 +2,22 @@
  * How one dataset is served.
  */
 import { DlfsError } from '../../base/errors.ts';
-import type { SizeOrShare } from '../../base/size.ts';
 import { checkBlockSize } from '../../cache/policy/geometry.ts';
+import type { AccountLimits } from '../../cache/policy/space-ledger.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
 import type { OpenMode } from '../open-mode.ts';
 
 /** How to serve a source at a directory. */
 export interface DatasetOptions {
+  /** `NAMESPACE/NAME` or `NAME`, for logs; of a mount its directory. */
+  readonly name: string;
   readonly source: SourceOptions;
   /** The mount point: an existing empty directory, absolute. */
   readonly dir: string;
   /** The root of caches; the source's own folder is made below it. */
   readonly cacheDir: string;
-  readonly cacheBytes: number;
-  readonly cacheFiles: number;
-  /** Free space of the disk to keep. */
-  readonly cacheFloor: SizeOrShare;
+  /** Its quota and its reserve. */
+  readonly quota: AccountLimits;
   readonly blockSize: number;
   /** Entries of a complete listing at most. */
   readonly listLimit: number;
@@ -48,7 +48,7 @@ export function checkDatasetOptions(options: DatasetOptions, memory: number): vo
   const refuse = (what: string): never => {
     throw new DlfsError('invalid-argument', what);
   };
-  if (options.cacheBytes < options.blockSize * MIN_BLOCKS_OF_CACHE) {
+  if (options.quota.bytes < options.blockSize * MIN_BLOCKS_OF_CACHE) {
     refuse(
       `--cache-size must hold at least ${MIN_BLOCKS_OF_CACHE} blocks of --block-size: give a larger cache or smaller blocks`,
     );

@@ -13,7 +13,6 @@ import { BlockStore } from '../../cache/blocks/store.ts';
 import { Sweep } from '../../cache/blocks/sweep.ts';
 import { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { CacheIndex } from '../../cache/index/index.ts';
-import { LruByObject } from '../../cache/policy/eviction.ts';
 import { NameService } from '../../fs/names/name-service.ts';
 import { ReadPath } from '../../fs/read/read-path.ts';
 import { SnapshotKeeper } from '../../fs/snapshot/snapshot-keeper.ts';
@@ -163,8 +162,9 @@ async function assemble(
       index,
       blockSize: options.blockSize,
       folder: folder.path,
-      limits: { bytes: options.cacheBytes, files: options.cacheFiles, floor: options.cacheFloor },
-      policy: new LruByObject(),
+      name: options.name,
+      limits: options.quota,
+      budget: plane.disk,
       publish: openMode === 'passthrough',
       clean: index.opening.clean,
       clock,
@@ -183,7 +183,8 @@ async function assemble(
       source,
       store,
       blockSize: options.blockSize,
-      memory: plane.memory,
+      shares: plane.shares,
+      planner: plane.planner,
       ioTimeoutMs: options.ioTimeoutMs,
       node: (ino) => index.node(ino),
       keyOf,
@@ -203,7 +204,7 @@ async function assemble(
     scheduler,
     clock,
     blockSize: options.blockSize,
-    aheadBudget: Math.floor(Math.min(plane.memory / 2, options.cacheBytes / 4)),
+    aheadBudget: Math.floor(Math.min(plane.memory / 2, store.space.capacity / 4)),
   });
   const session: MountedSession = owned.use(
     new MountedSession({ host, volume, dir: options.dir, incEpoch: kernel.incEpoch, log: log.child('mount') }),
@@ -236,11 +237,6 @@ async function assemble(
     },
   });
 
-  owned.use(
-    host.onBatchEnd(() => {
-      scheduler.plan();
-    }),
-  );
   const timeouts = new TimeoutLog(clock, log.child('fs'));
   session.onRequest((event) => {
     if (event.type === EVENT.timeout) timeouts.note(event.b, keyOf(event.b));

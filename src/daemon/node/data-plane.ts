@@ -9,17 +9,30 @@ import { availableParallelism } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
 import type { HostThread } from '../../base/host-thread.ts';
 import type { Logger } from '../../base/log.ts';
+import type { SizeOrShare } from '../../base/size.ts';
+import { DiskBudget } from '../../cache/blocks/disk-budget.ts';
+import { BatchPlanner } from '../../cache/fetch/batch-planner.ts';
+import { FetchShares } from '../../cache/fetch/fetch-shares.ts';
 import { IndexHost, MAX_WRITER_THREADS } from '../../cache/index/index.ts';
+import { LruByObject } from '../../cache/policy/eviction.ts';
 import { loadNative } from '../../native/binding.ts';
 import { NativeHost } from '../../native/host.ts';
 import { listerHost } from '../../source/s3/lister-host.ts';
 import { kernelFeatures, type KernelFeatures } from '../kernel.ts';
 import { LoopDelayMeter } from '../loop-delay.ts';
 
-/** What the process may take. */
+/** What the process may take, for all datasets together. */
 export interface DataPlaneOptions {
-  /** Bytes of block buffers of all datasets together. */
+  /** Bytes of block buffers. */
   readonly memory: number;
+  /** The root of caches: an existing directory. */
+  readonly cacheDir: string;
+  /** Allocated bytes of all caches; Infinity: as much as the floor leaves. */
+  readonly cacheBytes: number;
+  /** Cache files; Infinity for no limit. */
+  readonly cacheFiles: number;
+  /** Free space of the disk to keep. */
+  readonly cacheFloor: SizeOrShare;
 }
 
 /** What the process brings along; datasets get the same. */
@@ -36,10 +49,13 @@ export interface DataPlaneDependencies {
 const RESERVED_DESCRIPTORS = 512;
 const MAX_OPEN_CACHE_FILES = 65_536;
 const MIN_OPEN_CACHE_FILES = 64;
+/** GETs under way, each with a socket: what a node's network card and one event loop can follow many times over. */
+const MAX_REQUESTS = 4096;
+const MIN_REQUESTS = 64;
 /** Reads that may wait for the disk at once; each costs a thread and a megabyte of buffer. */
 const SESSION_THREADS = 16;
 
-type DataPlaneParts = Pick<DataPlane, 'host' | 'indexes' | 'lister' | 'meter' | 'memory' | 'openFiles'>;
+type DataPlaneParts = Pick<DataPlane, 'host' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory' | 'openFiles'>;
 
 /** See the file's header. */
 export class DataPlane implements AsyncDisposable {
@@ -49,6 +65,12 @@ export class DataPlane implements AsyncDisposable {
   readonly indexes: IndexHost;
   /** The thread in which all sources list. */
   readonly lister: HostThread;
+  /** The cache disk. */
+  readonly disk: DiskBudget;
+  /** Memory and requests in flight. */
+  readonly shares: FetchShares;
+  /** Plans fetches once a batch of events. */
+  readonly planner: BatchPlanner;
   /** Of the process's one event loop. */
   readonly meter: LoopDelayMeter;
   /** Bytes of block buffers. */
@@ -61,6 +83,9 @@ export class DataPlane implements AsyncDisposable {
     this.host = parts.host;
     this.indexes = parts.indexes;
     this.lister = parts.lister;
+    this.disk = parts.disk;
+    this.shares = parts.shares;
+    this.planner = parts.planner;
     this.meter = parts.meter;
     this.memory = parts.memory;
     this.openFiles = parts.openFiles;
@@ -88,13 +113,25 @@ export class DataPlane implements AsyncDisposable {
     );
     const indexes = owned.use(new IndexHost(Math.min(MAX_WRITER_THREADS, cores), clock));
     const lister = owned.use(listerHost({ environment, log: log.child('source.s3') }));
+    const disk = owned.use(
+      new DiskBudget({
+        limits: { bytes: options.cacheBytes, files: options.cacheFiles, floor: options.cacheFloor },
+        folder: options.cacheDir,
+        policy: new LruByObject(),
+        clock,
+        log: log.child('cache'),
+      }),
+    );
     const meter = owned.use(new LoopDelayMeter(clock));
     const descriptors = binding.raiseDescriptorLimit();
     const openFiles = Math.max(
       MIN_OPEN_CACHE_FILES,
       Math.min(MAX_OPEN_CACHE_FILES, Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2)),
     );
-    return new DataPlane({ host, indexes, lister, meter, memory: options.memory, openFiles }, owned);
+    const planner = owned.use(new BatchPlanner(host));
+    const requests = Math.max(MIN_REQUESTS, Math.min(MAX_REQUESTS, Math.floor(descriptors / 4)));
+    const shares = new FetchShares({ bytes: options.memory, requests });
+    return new DataPlane({ host, indexes, lister, disk, shares, planner, meter, memory: options.memory, openFiles }, owned);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
