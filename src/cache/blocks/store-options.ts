@@ -23,7 +23,7 @@ export interface BlockStoreOptions {
   readonly limits: AccountLimits;
   /** The disk, shared by all datasets. */
   readonly budget: DiskBudget;
-  /** Whether whole files are published for passthrough. */
+  /** Whether whole files are published for passthrough, at first. */
   readonly publish: boolean;
   /** Whether the last user of the folder ended cleanly. */
   readonly clean: boolean;

@@ -64,6 +64,8 @@ const MAX_HELD = 65_536;
 
 /** See the file's header. Disposing it commits what is stored. */
 export class BlockStore implements AsyncDisposable {
+  /** Whether whole files are published for passthrough from now on. */
+  publishes: boolean;
   readonly space: Space;
   readonly #o: BlockStoreOptions;
   readonly #held = new Map<number, Held>();
@@ -71,8 +73,7 @@ export class BlockStore implements AsyncDisposable {
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
-  /** Null where the mount wants no passthrough. */
-  readonly #publisher: Publisher | null;
+  readonly #publisher: Publisher;
   readonly #recency: RecencyFeed;
   readonly #attachments: Attachments;
   readonly #zombies = new Map<number, number>();
@@ -103,16 +104,16 @@ export class BlockStore implements AsyncDisposable {
       },
     });
     const guard = (work: Promise<void>): Promise<void> => this.#guard(work);
-    this.#publisher = options.publish
-      ? new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard })
-      : null;
+    this.publishes = options.publish;
+    this.#publisher = new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard });
     this.#recency = new RecencyFeed(options);
     this.#attachments = new Attachments({
       ...options,
       geometryOf: (ino) => this.geometryOf(ino),
       uncommitted: (ino) =>
         (this.#held.get(ino)?.uncommitted ?? 0) > 0 ? this.#pending.filter((block) => block.ino === ino) : [],
-      onWhole: (ino) => this.#publisher?.publish(ino),
+      publish: () => this.publishes,
+      onWhole: (ino) => this.#publish(ino),
     });
     this.#touchTimer = options.clock
       .startInterval(TOUCH_EVERY, () => {
@@ -303,7 +304,7 @@ export class BlockStore implements AsyncDisposable {
     this.#touchTimer[Symbol.dispose]();
     // From here on no other dataset's need reaches these blocks.
     this.space[Symbol.dispose]();
-    await this.#publisher?.[Symbol.asyncDispose]();
+    await this.#publisher[Symbol.asyncDispose]();
     await this.#settleWrites();
     await this.flush();
     this.#groupTimer?.[Symbol.dispose]();
@@ -312,7 +313,7 @@ export class BlockStore implements AsyncDisposable {
 
   /** Waits, with a limit, until blocks that have been received are on the disk. */
   async #settleWrites(): Promise<void> {
-    for (let waited = 0; waited < SETTLE && this.#o.host.engine.stats().memoryUsed > 0; waited += SETTLE_STEP) {
+    for (let waited = 0; waited < SETTLE && this.#o.host.engine.volumeStats(this.#o.volume).memoryUsed > 0; waited += SETTLE_STEP) {
       await this.#o.clock.sleep(SETTLE_STEP);
     }
   }
@@ -415,7 +416,11 @@ export class BlockStore implements AsyncDisposable {
     const held = this.#held.get(ino);
     if (held === undefined || held.uncommitted > 0) return;
     if (held.order === null) this.#held.delete(ino);
-    if (held.blocks >= held.geometry.blocks) this.#publisher?.publish(ino);
+    if (held.blocks >= held.geometry.blocks) this.#publish(ino);
+  }
+
+  #publish(ino: number): void {
+    if (this.publishes) this.#publisher.publish(ino);
   }
 
   /** Forgets objects of which a run was planned but nothing came. */

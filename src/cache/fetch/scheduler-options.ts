@@ -15,7 +15,8 @@ import type { FetchShares } from './fetch-shares.ts';
 export interface SchedulerOptions {
   readonly host: NativeHost;
   readonly volume: number;
-  readonly endpoint: number;
+  /** The data plane's endpoint; null while the source has none yet. */
+  readonly endpoint: () => number | null;
   readonly source: Source;
   readonly store: BlockStore;
   readonly blockSize: number;
@@ -23,6 +24,7 @@ export interface SchedulerOptions {
   readonly shares: FetchShares;
   /** Calls `plan` at the end of a batch that wanted something. */
   readonly planner: BatchPlanner;
+  /** How long a reader waits at most, at first. */
   readonly ioTimeoutMs: number;
   readonly node: (ino: number) => NodeRow | null;
   /** Full key of a file. */

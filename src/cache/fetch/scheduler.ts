@@ -60,6 +60,8 @@ const EVERYTHING: readonly BlockRange[] = [{ first: 0, count: Infinity }];
 
 /** See the file's header. */
 export class FetchScheduler implements AsyncDisposable {
+  /** How long a reader waits at most, milliseconds; 0: for ever. */
+  ioTimeoutMs: number;
   readonly #o: SchedulerOptions;
   readonly #share: FetchShare;
   readonly #concurrency: FetchConcurrency;
@@ -84,6 +86,7 @@ export class FetchScheduler implements AsyncDisposable {
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
+    this.ioTimeoutMs = options.ioTimeoutMs;
     this.#dead = new DeadVersions(options.clock);
     this.#share = options.shares.join(options.blockSize, () => this.#pump());
     this.#concurrency = new FetchConcurrency({}, this.#share, options.clock.monotonic());
@@ -178,6 +181,8 @@ export class FetchScheduler implements AsyncDisposable {
       if (this.#attempts.size > 0) this.#attempts.delete(attemptKey(active));
     } else if (end.outcome.kind === 'cancelled') {
       this.#concurrency.finished(active.ticket, { kind: 'neutral' }, now);
+      // Not by us: its endpoint was replaced. Whoever still waits gets another run, by the new one.
+      if (!this.#closed && missing.count > 0) this.#later(0, { ...active, ...missing });
     } else {
       const error = this.#errorOf(active.ino, end);
       this.#concurrency.finished(active.ticket, outcomeOf(error), now);
@@ -317,9 +322,11 @@ export class FetchScheduler implements AsyncDisposable {
     let started: boolean;
     try {
       const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length);
+      const endpoint = this.#o.endpoint();
+      if (endpoint === null) throw new DlfsError('endpoint-unreachable', 'the endpoint has no address', { retryable: true });
       started = host.engine.fetch(volume, {
         run: number,
-        endpoint: this.#o.endpoint,
+        endpoint,
         ino: run.ino,
         first: run.first,
         count: run.count,
@@ -371,12 +378,13 @@ export class FetchScheduler implements AsyncDisposable {
       {
         tries: attempt.tries,
         elapsed: now - attempt.since,
-        deadline: this.#o.ioTimeoutMs,
+        deadline: this.ioTimeoutMs,
         priority: waited.length > 0 ? 'demand' : 'readahead',
       },
       this.#o.random,
     );
-    if (error.code === 'unauthenticated' && error.retryable) this.#renew();
+    const unready = error.code === 'unauthenticated' || this.#o.endpoint() === null;
+    if (unready && error.retryable) this.#renew();
     if (decision.action === 'never') {
       this.#attempts.delete(key);
       this.#giveUp(range, error, waited.length > 0);

@@ -49,13 +49,15 @@ export interface DataPlaneDependencies {
 const RESERVED_DESCRIPTORS = 512;
 const MAX_OPEN_CACHE_FILES = 65_536;
 const MIN_OPEN_CACHE_FILES = 64;
+/** File states in memory: some 300 bytes each. */
+const FILE_STATES = 524_288;
 /** GETs under way, each with a socket: what a node's network card and one event loop can follow many times over. */
 const MAX_REQUESTS = 4096;
 const MIN_REQUESTS = 64;
 /** Reads that may wait for the disk at once; each costs a thread and a megabyte of buffer. */
 const SESSION_THREADS = 16;
 
-type DataPlaneParts = Pick<DataPlane, 'host' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory' | 'openFiles'>;
+type DataPlaneParts = Pick<DataPlane, 'host' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory'>;
 
 /** See the file's header. */
 export class DataPlane implements AsyncDisposable {
@@ -75,8 +77,6 @@ export class DataPlane implements AsyncDisposable {
   readonly meter: LoopDelayMeter;
   /** Bytes of block buffers. */
   readonly memory: number;
-  /** Cache files that may be open at once. */
-  readonly openFiles: number;
   readonly #owned: AsyncDisposableStack;
 
   private constructor(parts: DataPlaneParts, owned: AsyncDisposableStack) {
@@ -88,7 +88,6 @@ export class DataPlane implements AsyncDisposable {
     this.planner = parts.planner;
     this.meter = parts.meter;
     this.memory = parts.memory;
-    this.openFiles = parts.openFiles;
     this.kernel = kernelFeatures();
     this.#owned = owned;
   }
@@ -98,6 +97,11 @@ export class DataPlane implements AsyncDisposable {
     const binding = loadNative();
     const cores = availableParallelism();
     const owned = new AsyncDisposableStack();
+    const descriptors = binding.raiseDescriptorLimit();
+    const openFiles = Math.max(
+      MIN_OPEN_CACHE_FILES,
+      Math.min(MAX_OPEN_CACHE_FILES, Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2)),
+    );
     const host = owned.use(
       new NativeHost(
         binding,
@@ -106,6 +110,8 @@ export class DataPlane implements AsyncDisposable {
           diskThreads: Math.min(16, Math.max(4, cores)),
           fetchThreads: Math.min(8, Math.max(1, Math.ceil(cores / 4))),
           memory: options.memory,
+          openFiles,
+          fileStates: FILE_STATES,
         },
         clock,
         log.child('native'),
@@ -123,15 +129,10 @@ export class DataPlane implements AsyncDisposable {
       }),
     );
     const meter = owned.use(new LoopDelayMeter(clock));
-    const descriptors = binding.raiseDescriptorLimit();
-    const openFiles = Math.max(
-      MIN_OPEN_CACHE_FILES,
-      Math.min(MAX_OPEN_CACHE_FILES, Math.floor((descriptors - RESERVED_DESCRIPTORS) / 2)),
-    );
     const planner = owned.use(new BatchPlanner(host));
     const requests = Math.max(MIN_REQUESTS, Math.min(MAX_REQUESTS, Math.floor(descriptors / 4)));
     const shares = new FetchShares({ bytes: options.memory, requests });
-    return new DataPlane({ host, indexes, lister, disk, shares, planner, meter, memory: options.memory, openFiles }, owned);
+    return new DataPlane({ host, indexes, lister, disk, shares, planner, meter, memory: options.memory }, owned);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
