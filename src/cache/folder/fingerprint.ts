@@ -2,27 +2,12 @@
  * The name of a source's cache folder: the same source gets the same folder, another one another.
  *
  * Invariants:
- * 1. Only what identifies the bytes goes in: endpoint, bucket, prefix. Keys, regions and mount options do not, so a renewed key or
- *    another mount point finds the cache again.
+ * 1. Only the source's identity goes in, so a renewed key or another mount point finds the cache again.
  */
 import xxhash from 'xxhash-wasm';
-import type { SourceOptions } from '../../dataset/source-options.ts';
+import type { SourceIdentity } from '../../dataset/source-identity.ts';
 
-/** What identifies a source; stored in its folder for people. */
-export interface SourceIdentity {
-  readonly kind: 's3';
-  /** Null: AWS. */
-  readonly endpoint: string | null;
-  readonly bucket: string;
-  /** Empty, or ending with a slash. */
-  readonly prefix: string;
-}
-
-/** The identity of a source. */
-export function identityOf(source: SourceOptions): SourceIdentity {
-  const { bucket, prefix } = source.reference;
-  return { kind: 's3', endpoint: source.endpoint, bucket, prefix };
-}
+export { identityOf, type SourceIdentity } from '../../dataset/source-identity.ts';
 
 /** @returns 16 hexadecimal digits: XXH64 of the identity as JSON with its fields in this file's order */
 export async function fingerprint(identity: SourceIdentity): Promise<string> {
