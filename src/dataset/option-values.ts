@@ -28,7 +28,7 @@ const MIN_REFRESH_MS = 1000;
 const MAX_ID = 2 ** 32 - 2;
 
 /** A region's name, as it stands in signatures and host names. */
-const REGION = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/i;
+const REGION = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?$/;
 
 /** A profile's name in the AWS configuration files: anything that fits on its section's line. */
 // eslint-disable-next-line no-control-regex -- control characters are what this refuses
@@ -40,9 +40,10 @@ export type TextSchema<T> = z.ZodType<T, string>;
 /**
  * A schema of a parser of ours; its refusal becomes the schema's.
  * @param parse throws a DlfsError where it cannot
+ * @param refusal what is said of a value that is no text
  */
-export function converted<T>(parse: (text: string) => T): TextSchema<T> {
-  return z.string().transform((text, context) => {
+export function converted<T>(parse: (text: string) => T, refusal?: string): TextSchema<T> {
+  return z.string(refusal).transform((text, context) => {
     try {
       return parse(text);
     } catch (error) {
@@ -95,7 +96,9 @@ export const profile: TextSchema<string> = z.string().regex(PROFILE, 'write the 
 export const cacheBytes: TextSchema<number> = converted(parseSize);
 
 /** Files of a cache; Infinity: as many as there are. */
-export const cacheFiles: TextSchema<number> = converted((text) => (text === 'unlimited' ? Infinity : Number(text))).refine(
+export const cacheFiles: TextSchema<number> = converted((text) =>
+  text === 'unlimited' ? Infinity : Number(text),
+).refine(
   (files) => files === Infinity || (Number.isSafeInteger(files) && files >= 1),
   'write a whole number ≥ 1, or unlimited',
 );
@@ -128,7 +131,7 @@ export const permissions: TextSchema<number> = converted((text) => {
   const value = /^(?:0o?)?[0-7]{1,3}$/.test(text) ? Number.parseInt(text.replace(/^0o/, ''), 8) : -1;
   if (value >= 0) return value;
   throw new DlfsError('invalid-argument', `write permissions in octal, like 0444, not "${text}"`);
-});
+}, 'write permissions in octal and in quotes, like "0444"');
 
 /** When the source is listed anew: milliseconds, or never. */
 export const refresh: TextSchema<number | 'never'> = converted((text) => {

@@ -36,13 +36,17 @@ export interface DatasetName {
 export function wrongWithName(name: string): string | null {
   if (name.includes('/')) return 'has no slash: the namespace is a field of its own (-n on the command line)';
   if (name.length > MAX_SUBDOMAIN) return `is longer than ${MAX_SUBDOMAIN} characters`;
-  return SUBDOMAIN.test(name) ? null : 'write small letters, digits, "-" and "." only, beginning and ending with a letter or digit';
+  return SUBDOMAIN.test(name)
+    ? null
+    : 'write small letters, digits, "-" and "." only, beginning and ending with a letter or digit';
 }
 
 /** The same for a namespace. */
 export function wrongWithNamespace(namespace: string): string | null {
   if (namespace.length > MAX_LABEL) return `is longer than ${MAX_LABEL} characters`;
-  return LABEL.test(namespace) ? null : 'write small letters, digits and "-" only, beginning and ending with a letter or digit';
+  return LABEL.test(namespace)
+    ? null
+    : 'write small letters, digits and "-" only, beginning and ending with a letter or digit';
 }
 
 /** The same for the key of a label. */
@@ -75,10 +79,12 @@ export function fullName({ namespace, name }: DatasetName): string {
 export function parseName(name: string, namespace: string | null): DatasetName {
   if (namespace !== null) {
     const wrong = wrongWithNamespace(namespace);
-    if (wrong !== null) throw new DlfsError('invalid-argument', `"${printable(namespace)}" cannot be a namespace: ${wrong}`);
+    if (wrong !== null)
+      throw new DlfsError('invalid-argument', `"${printable(namespace)}" cannot be a namespace: ${wrong}`);
   }
   const wrong = wrongWithName(name);
-  if (wrong !== null) throw new DlfsError('invalid-argument', `"${printable(name)}" cannot be the name of a dataset: ${wrong}`);
+  if (wrong !== null)
+    throw new DlfsError('invalid-argument', `"${printable(name)}" cannot be the name of a dataset: ${wrong}`);
   return { namespace, name };
 }
 
@@ -117,7 +123,9 @@ export function nearest(word: string, known: readonly string[]): string | null {
   const lower = new Map(known.toReversed().map((name) => [name.toLowerCase(), name]));
   const found = closest(word.toLowerCase(), [...lower.keys()].toReversed());
   // A third of the letters: as far as typing errors go.
-  return distance(word.toLowerCase(), found) <= Math.max(1, Math.floor(word.length / 3)) ? (lower.get(found) ?? null) : null;
+  return distance(word.toLowerCase(), found) <= Math.max(1, Math.floor(word.length / 3))
+    ? (lower.get(found) ?? null)
+    : null;
 }
 
 /** Text from outside for a message: short, without control characters. */

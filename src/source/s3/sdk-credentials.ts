@@ -74,7 +74,8 @@ export async function loadCredentials(options: SdkCredentialsOptions): Promise<H
   });
   // Each link of the chain says why it had nothing; what comes out in the end is only the last one's word.
   const reasons: string[] = [];
-  const run = source.keys === null ? defaultProvider(chainInit(options, reasons)) : fileProvider(source.keys, options, reasons);
+  const run =
+    source.keys === null ? defaultProvider(chainInit(options, reasons)) : fileProvider(source.keys, options, reasons);
   run().then(resolve, reject);
   try {
     const found = await promise;

@@ -27,7 +27,9 @@ test("an own authority is added to node's roots, and does not replace them", () 
 
 test('SSL_CERT_FILE and AWS_CA_BUNDLE add theirs', () => {
   for (const name of ['SSL_CERT_FILE', 'AWS_CA_BUNDLE']) {
-    assert.ok(trustedAuthorities({ caFile: null, caPem: null }, { [name]: certificate.caFile }).includes(certificate.ca.trim()));
+    assert.ok(
+      trustedAuthorities({ caFile: null, caPem: null }, { [name]: certificate.caFile }).includes(certificate.ca.trim()),
+    );
   }
 });
 
@@ -46,5 +48,8 @@ test('a file that is missing, empty or broken is refused by its name and the opt
         error.message.includes(path),
     );
   }
-  assert.throws(() => trustedAuthorities({ caFile: null, caPem: null }, { AWS_CA_BUNDLE: empty }), /^DlfsError: AWS_CA_BUNDLE: /);
+  assert.throws(
+    () => trustedAuthorities({ caFile: null, caPem: null }, { AWS_CA_BUNDLE: empty }),
+    /^DlfsError: AWS_CA_BUNDLE: /,
+  );
 });
