@@ -8,7 +8,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { CacheFolder } from '../../cache/folder/cache-folder.ts';
-import { identityOf, type SourceIdentity } from '../../cache/folder/fingerprint.ts';
+import { identityOf, type CacheIdentity } from '../../cache/folder/fingerprint.ts';
 import { CacheIndex, type Opening } from '../../cache/index/index.ts';
 import type { DataPlane } from '../node/data-plane.ts';
 import type { DatasetOptions } from './dataset-options.ts';
@@ -71,7 +71,7 @@ export class DatasetStorage implements AsyncDisposable {
   }
 }
 
-function cacheIdentity({ source, cacheOf, blockSize }: DatasetOptions): SourceIdentity {
+function cacheIdentity({ source, cacheOf, blockSize }: DatasetOptions): CacheIdentity {
   const identity = identityOf(source);
   return cacheOf === null ? identity : { ...identity, dataset: cacheOf, blockSize };
 }

@@ -8,7 +8,7 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fingerprint, type SourceIdentity } from '../../cache/folder/fingerprint.ts';
+import { fingerprint, type CacheIdentity } from '../../cache/folder/fingerprint.ts';
 import type { DatasetServer } from '../dataset/dataset-server.ts';
 
 /** A generation that is served. */
@@ -28,7 +28,7 @@ const REMOVING = '.removing-';
 const FOLDER = /^[0-9a-f]{16}$/;
 
 /** The id of a generation. */
-export function generationId(identity: SourceIdentity): Promise<string> {
+export function generationId(identity: CacheIdentity): Promise<string> {
   return fingerprint(identity);
 }
 

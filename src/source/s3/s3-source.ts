@@ -115,7 +115,7 @@ export class S3Source implements Source {
       endpoint: url,
       region: endpoint.region,
       anonymous: source.anonymous,
-      keysFrom: keysFrom(source.profile, environment),
+      keysFrom: keysFrom(source, environment),
       custom: endpoint.custom,
     };
     this.#destination = {
@@ -161,7 +161,7 @@ export class S3Source implements Source {
    */
   static async open(options: S3SourceOptions): Promise<S3Source> {
     const { source, environment, log } = options;
-    const authorities = trustedAuthorities(source.caFile, environment);
+    const authorities = trustedAuthorities(source, environment);
     const skew = new ClockSkew(log);
     await using stack = new AsyncDisposableStack();
     let opened: S3Source | null = null;
