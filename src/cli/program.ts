@@ -13,6 +13,8 @@ import { unmount } from '../daemon/registry/unmount.ts';
 import { describeHolders } from '../daemon/registry/holders.ts';
 import { cacheList, cacheRemove } from './cache-command.ts';
 import type { Context } from './context.ts';
+import { daemonHere } from './daemon-command.ts';
+import { DAEMON_ROWS } from './daemon-options.ts';
 import { doctor } from './doctor-command.ts';
 import { announcement, mountHere, mountInBackground } from './mount-command.ts';
 import { mountHelper } from './mount-helper-command.ts';
@@ -88,6 +90,17 @@ function build(version: string, context: Context, exitWith: (code: number) => vo
       else if (!done.ended && done.elsewhere.length === 0)
         output.line('it is still used by somebody who is not seen here, and ends with the last');
     });
+
+  const daemon = command(program, 'daemon')
+    .description('Serve all datasets of a node, each a directory below --root, until told to end.')
+    .addHelpText(
+      'after',
+      '\nExample:\n  dlfs daemon --config /etc/dlfs/datasets --cache-dir /nvme/dlfs --cache-size 2TiB --cache-floor 10%',
+    )
+    .action(async (options: GivenOptions) => {
+      await daemonHere(options, context);
+    });
+  addRows(daemon, DAEMON_ROWS);
 
   const cache = command(program, 'cache').description('Look at the caches on this disk, and remove them.');
   const cacheDir = (): Option => new Option('--cache-dir <DIR>', 'where caches lie').default(CACHE_DIR);
