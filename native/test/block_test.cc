@@ -115,6 +115,8 @@ void volume_tests() {
           "each missing block is wanted once");
     volume->park(client, 2, ino, 0, 10, 8);
     check(drain(events).empty(), "a second waiter asks for nothing that is wanted already");
+    check(volume->awaited(ino) == std::vector<BlockRange>{{0, 1}, {0, 0}}, "what each waiting read needs can be asked");
+    check(volume->awaited(ino + 1).empty(), "of a file that nobody reads, nothing is awaited");
 
     check(volume->start_run({.run = 9, .ino = ino, .first = 2, .count = 2, .etag = ""}) == nullptr,
           "a run beyond the end is refused");
