@@ -26,6 +26,7 @@ import type {
   ObjectState,
   Opening,
   SnapshotInfo,
+  SupersededRow,
 } from './rows.ts';
 import { WriterPort } from './writer-port.ts';
 
@@ -130,6 +131,16 @@ export class CacheIndex implements AsyncDisposable {
   /** When a directory was last listed by itself, or else first by a full listing, milliseconds since 1970; null before. */
   listedAt(directory: number): number | null {
     return this.#reader.listedAt(directory);
+  }
+
+  /** Directories that are listed, by number, after `afterIno` (0 at the start). */
+  listedAfter(afterIno: number, limit: number): number[] {
+    return this.#reader.listedAfter(afterIno, limit);
+  }
+
+  /** Files and directories that no name stands for any more, the longest dead first, after the last one seen. */
+  superseded(after: SupersededRow, limit: number): SupersededRow[] {
+    return this.#reader.superseded(after, limit);
   }
 
   /**
