@@ -165,6 +165,20 @@ void volume_tests() {
     other.etag = "\"f\"";
     check(!sink->accept(other), "another etag than the listed one is refused");
     sink->finish({});
+    auto dated = volume->start_run({.run = 12, .ino = ino, .first = 2, .count = 1, .etag = "", .modified = 1000});
+    http::ResponseHead plain;
+    check(dated->accept(plain), "where nothing tells a version, none is refused");
+    plain.range_total = static_cast<int64_t>(body.size());
+    plain.last_modified = 1000;
+    check(dated->accept(plain), "the listed size and time are accepted");
+    plain.last_modified = 1001;
+    check(dated->accept(plain), "and the time rounded up");
+    plain.last_modified = 1002;
+    check(!dated->accept(plain), "another time is refused");
+    plain.last_modified = 1000;
+    plain.range_total += 1;
+    check(!dated->accept(plain), "and another size");
+    dated->finish({});
     seen = drain(events);
     check(std::any_of(seen.begin(), seen.end(), [](const Seen& e) { return e.type == 12 && e.d == 100; }),
           "and reported as a change at the origin");

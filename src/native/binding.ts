@@ -57,6 +57,8 @@ export interface RunRequest {
   readonly count: number;
   /** The etag that the answer must carry, with its quotes; empty: unchecked. */
   readonly etag: string;
+  /** The Last-Modified that the answer must carry if it carries one: this second since 1970 or the next; 0: unchecked. */
+  readonly modified: number;
   readonly demand: boolean;
   /** False: serve from memory, do not write to disk. */
   readonly store: boolean;

@@ -325,6 +325,7 @@ Napi::Value EngineObject::fetch(const Napi::CallbackInfo& info) {
   spec.first = small(o.Get("first"), "first");
   spec.count = small(o.Get("count"), "count");
   spec.etag = text(o.Get("etag"), "etag");
+  spec.modified = static_cast<int64_t>(integer(o.Get("modified"), "modified"));
   spec.demand = boolean(o.Get("demand"), "demand");
   spec.store = boolean(o.Get("store"), "store");
   http::FetchRequest request;

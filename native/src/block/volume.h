@@ -65,7 +65,8 @@ struct RunSpec {
   uint64_t run = 0;  // also the fetcher's request id
   uint64_t ino = 0;
   uint32_t first = 0, count = 0;
-  std::string etag;  // what the response must carry; empty = not checked
+  std::string etag;      // what the response must carry; empty = not checked
+  int64_t modified = 0;  // Last-Modified as listed, seconds since 1970, that second or the next; 0 = not checked
   bool demand = true;
   bool store = true;  // false: serve from memory only
 };

@@ -127,13 +127,11 @@ export class IndexReader implements Disposable {
     this.#listed = query<[number], { seq: number; at: number }>(
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
     );
-    this.#listedAfter = new Query<[number, number, number, number, number], { ino: number }>(
-      database,
+    this.#listedAfter = query<[number, number, number, number, number], { ino: number }>(
       `SELECT d.ino FROM dir d CROSS JOIN node n ON n.ino = d.ino
        WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino LIMIT ?`,
     );
-    this.#superseded = new Query<[number, number, number, number], SupersededRow>(
-      database,
+    this.#superseded = query<[number, number, number, number], SupersededRow>(
       `SELECT ino, died FROM node INDEXED BY node_died WHERE died <> ${FOREVER} AND died <= ? AND (died, ino) > (?, ?)
        ORDER BY died, ino LIMIT ?`,
     );
