@@ -243,7 +243,7 @@ export class IndexWorld implements Disposable {
     const file = files[nth % Math.max(1, files.length)];
     if (file === undefined) return;
     if (drop) {
-      this.#track(this.#writer.handle('dropBlocks', { ino: file.ino, first: nth % 3, count: 2 }));
+      this.#track(this.#writer.handle('dropBlocks', { ino: file.ino, ranges: [{ first: nth % 3, count: 2 }] }));
       return;
     }
     const idx = Float64Array.from({ length: Math.ceil(file.size / BLOCK_SIZE) }, (_, index) => index).filter(

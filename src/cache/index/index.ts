@@ -28,4 +28,5 @@ export {
   type Opening,
   type Skipped,
   type SnapshotInfo,
+  type SupersededRow,
 } from './rows.ts';

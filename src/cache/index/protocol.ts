@@ -10,6 +10,7 @@
  */
 import type { PlainError } from '../../base/errors.ts';
 import type { ListPage } from '../../dataset/listing.ts';
+import type { BlockRange } from '../policy/geometry.ts';
 import type { NameChange, ObjectState, Opening } from './rows.ts';
 
 /** What a database is opened with. */
@@ -43,7 +44,7 @@ export interface Calls {
   takeChanges: { args: { lane: number }; result: { changes: readonly NameChange[]; more: boolean } };
   commitBlocks: { args: BlockBatch & { at: number }; result: { rejected: readonly number[] } };
   setState: { args: { ino: number; state: ObjectState }; result: null };
-  dropBlocks: { args: { ino: number; first: number; count: number }; result: { blocks: number; bytes: number } };
+  dropBlocks: { args: { ino: number; ranges: readonly BlockRange[] }; result: { blocks: number; bytes: number } };
   dropObjects: { args: { inos: readonly number[] }; result: null };
   touch: { args: { inos: Float64Array; used: Float64Array }; result: null };
   purge: { args: { inos: readonly number[] }; result: { dropped: readonly number[] } };

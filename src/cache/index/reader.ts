@@ -25,6 +25,7 @@ import {
   type ObjectMap,
   type ObjectRow,
   type SnapshotInfo,
+  type SupersededRow,
 } from './rows.ts';
 import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
 import { RECENT_ENTRY_BYTES } from './worker/recent-blocks.ts';
@@ -90,6 +91,8 @@ export class IndexReader implements Disposable {
   readonly #children;
   readonly #siblings;
   readonly #listed;
+  readonly #listedAfter;
+  readonly #superseded;
   readonly #object;
   readonly #pages;
   readonly #objects;
@@ -123,6 +126,14 @@ export class IndexReader implements Disposable {
     );
     this.#listed = query<[number], { seq: number; at: number }>(
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
+    );
+    this.#listedAfter = query<[number, number, number, number, number], { ino: number }>(
+      `SELECT d.ino FROM dir d CROSS JOIN node n ON n.ino = d.ino
+       WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino LIMIT ?`,
+    );
+    this.#superseded = query<[number, number, number, number], SupersededRow>(
+      `SELECT ino, died FROM node INDEXED BY node_died WHERE died <> ${FOREVER} AND died <= ? AND (died, ino) > (?, ?)
+       ORDER BY died, ino LIMIT ?`,
     );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
     this.#object = query<[number], StoredObject>(`SELECT ${object} FROM object WHERE ino = ?`);
@@ -186,6 +197,17 @@ export class IndexReader implements Disposable {
   listedAt(directory: number): number | null {
     const listed = this.#listed.get(directory);
     return listed !== undefined && listed.seq <= this.cur ? listed.at : null;
+  }
+
+  /** Directories that are listed, by number, after `afterIno` (0 at the start). */
+  listedAfter(afterIno: number, limit: number): number[] {
+    const { cur } = this;
+    return this.#listedAfter.all(afterIno, cur, cur, cur, limit).map(({ ino }) => ino);
+  }
+
+  /** Files and directories that no name stands for any more, the longest dead first, after the last one seen. */
+  superseded(after: SupersededRow, limit: number): SupersededRow[] {
+    return this.#superseded.all(this.cur, after.died, after.ino, limit);
   }
 
   /**

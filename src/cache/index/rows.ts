@@ -28,6 +28,13 @@ export interface NodeRow {
   readonly superseded: boolean;
 }
 
+/** A row that no name stands for any more, in the order in which such rows came to be. */
+export interface SupersededRow {
+  readonly ino: number;
+  /** The number of the visible state in which it was the first time no more. */
+  readonly died: number;
+}
+
 /** How far an object's bytes are in the cache: 0 partly, 1 whole, 2 whole, verified and published. */
 export type ObjectState = 0 | 1 | 2;
 

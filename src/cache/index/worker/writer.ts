@@ -128,8 +128,8 @@ export class Writer {
 
     commitBlocks: ({ at, ...batch }) => this.#store.transaction(() => ({ rejected: this.#blocks.commit(batch, at) })),
     setState: ({ ino, state }) => this.#write(() => this.#blocks.setState(ino, state)),
-    dropBlocks: ({ ino, first, count }) =>
-      this.#scheduler.submit(LANE_DROPS, 'interactive', () => this.#blocks.dropRange(ino, first, count), true),
+    dropBlocks: ({ ino, ranges }) =>
+      this.#scheduler.submit(LANE_DROPS, 'interactive', () => this.#blocks.dropRanges(ino, ranges), true),
     dropObjects: ({ inos }) => this.#scheduler.submit(LANE_DROPS, 'interactive', () => this.#dropObjects(inos), true),
     touch: ({ inos, used }) =>
       this.#write(() => {
