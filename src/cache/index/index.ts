@@ -18,6 +18,7 @@ export {
   type BlockHash,
   type CacheTotals,
   type ColdObject,
+  type EntryRow,
   type NameChange,
   type NodeRow,
   type ObjectMap,
