@@ -83,6 +83,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     this.#directories = new DirectoryListings({
       index: options.index,
       source: options.source,
+      clock: options.clock,
       onListed: async (_, outcome) => {
         await this.#tell(outcome);
       },
@@ -158,8 +159,9 @@ export class SnapshotKeeper implements AsyncDisposable {
     const { clock, log, index, source, prefix, listLimit: limit } = this.#o;
     this.#refreshTimer?.[Symbol.dispose]();
     const begun = clock.monotonic();
+    const directories = this.#directories;
     try {
-      const outcome = await listAll({ index, source, prefix, limit, signal: this.#stop.signal });
+      const outcome = await listAll({ index, source, directories, prefix, limit, signal: this.#stop.signal });
       this.#fullListings += 1;
       this.#failuresInRow = 0;
       this.#lastDuration = clock.monotonic() - begun;
