@@ -20,6 +20,7 @@ import type {
   BlockHash,
   CacheTotals,
   ColdObject,
+  EntryRow,
   NodeRow,
   ObjectMap,
   ObjectRow,
@@ -116,6 +117,11 @@ export class CacheIndex implements AsyncDisposable {
   /** Entries of a directory by number, after `afterIno` (0 at the start): an order that refreshes and restarts keep. */
   children(parent: number, afterIno: number, limit: number): NodeRow[] {
     return this.#reader.children(parent, afterIno, limit);
+  }
+
+  /** As `children`, in the form in which listings go to the kernel. */
+  entries(parent: number, afterIno: number, limit: number): EntryRow[] {
+    return this.#reader.entries(parent, afterIno, limit);
   }
 
   /** Files of a directory in key order, after a name. */

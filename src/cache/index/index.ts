@@ -20,6 +20,7 @@ export {
   type BlockHash,
   type CacheTotals,
   type ColdObject,
+  type EntryRow,
   type NameChange,
   type NodeRow,
   type ObjectMap,

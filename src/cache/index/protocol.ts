@@ -37,8 +37,10 @@ export interface Calls {
   finishDirectory: { args: { lane: number }; result: OutcomeResult };
   abortDirectory: { args: { lane: number }; result: null };
   beginFull: { args: { lane: number; limit: number }; result: null };
+  coverDirectory: { args: { full: number; key: string }; result: CoverResult };
   beginShard: { args: { lane: number; full: number; kind: 'level' | 'subtree'; key: string }; result: null };
   addShardPage: { args: { lane: number; page: ListPage }; result: PageResult };
+  stopFull: { args: { lane: number }; result: null };
   finishFull: { args: { lane: number }; result: OutcomeResult };
   abortFull: { args: { lane: number }; result: null };
   takeChanges: { args: { lane: number }; result: { changes: readonly NameChange[]; more: boolean } };
@@ -68,6 +70,19 @@ export interface PageResult {
   readonly descend: readonly string[];
   /** Why the listing takes no more: it is too long, or its directory is gone. */
   readonly stopped: 'list-limit' | 'gone' | null;
+}
+
+/** What a listing of the whole makes of a directory before it begins a shard there. */
+export interface CoverResult {
+  /** Directories in it (relative to the mounted prefix): it is covered. Null: it is not. */
+  readonly descend: readonly string[] | null;
+  /**
+   * Its number, where nobody has listed it, or somebody is about to: once it is listed by itself, ask again. Null, or the same
+   * again: begin a shard.
+   */
+  readonly byItself: number | null;
+  /** Why the listing takes no more. */
+  readonly stopped: 'list-limit' | null;
 }
 
 /** How a listing ended. */

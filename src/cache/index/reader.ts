@@ -21,6 +21,7 @@ import {
   type BlockHash,
   type CacheTotals,
   type ColdObject,
+  type EntryRow,
   type NodeRow,
   type ObjectMap,
   type ObjectRow,
@@ -36,6 +37,11 @@ const DEPTH_MAX = 2048;
 
 const NODE = 'ino, parent, name, size, mtime, etag, flags, born, died';
 const VISIBLE = 'born <= ? AND died > ?';
+/** Rows just as `EntryRow` has them: a directory may have a million, and each step a row costs. */
+const ENTRIES = `
+  SELECT ino, iif(flags & ${FLAG_DIRECTORY}, substr(name, 1, length(name) - 1), name) AS name,
+    (flags & ${FLAG_DIRECTORY}) <> 0 AS dir, size, mtime AS mtimeMs
+  FROM node WHERE parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`;
 
 interface StoredNode {
   readonly ino: number;
@@ -89,6 +95,7 @@ export class IndexReader implements Disposable {
   readonly #byName;
   readonly #byIno;
   readonly #children;
+  readonly #entries;
   readonly #siblings;
   readonly #listed;
   readonly #listedAfter;
@@ -121,6 +128,7 @@ export class IndexReader implements Disposable {
     this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
     this.#byIno = node('ino = ?');
     this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`);
+    this.#entries = query<number[], EntryRow>(ENTRIES);
     this.#siblings = node(
       `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`,
     );
@@ -181,6 +189,11 @@ export class IndexReader implements Disposable {
    */
   children(parent: number, afterIno: number, limit: number): NodeRow[] {
     return this.#children.all(parent, afterIno, this.cur, this.cur, limit).map((row) => this.#row(row));
+  }
+
+  /** As `children`, in the form in which listings go to the kernel. */
+  entries(parent: number, afterIno: number, limit: number): EntryRow[] {
+    return this.#entries.all(parent, afterIno, this.cur, this.cur, limit);
   }
 
   /** Files of a directory in the order of their names, after a name. */

@@ -35,6 +35,19 @@ export interface SupersededRow {
   readonly died: number;
 }
 
+/** An entry of a directory, as much of it as a listing tells. */
+export interface EntryRow {
+  readonly ino: number;
+  /** Without a slash. */
+  readonly name: string;
+  /** 1 for a directory. */
+  readonly dir: 0 | 1;
+  /** Bytes; 0 for a directory. */
+  readonly size: number;
+  /** LastModified, milliseconds since 1970; 0 for a directory. */
+  readonly mtimeMs: number;
+}
+
 /** How far an object's bytes are in the cache: 0 partly, 1 whole, 2 whole, verified and published. */
 export type ObjectState = 0 | 1 | 2;
 

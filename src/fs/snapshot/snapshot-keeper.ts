@@ -94,6 +94,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     this.#directories = new DirectoryListings({
       index: options.index,
       source: options.source,
+      clock: options.clock,
       onListed: async (_, outcome) => {
         await this.#tell(outcome);
       },
@@ -219,7 +220,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     const { clock, log, index, source, prefix } = this.#o;
     const limit = this.#listLimit;
     const begun = clock.monotonic();
-    const outcome = await listAll({ index, source, prefix, limit, signal: this.#stop.signal });
+    const outcome = await listAll({ index, source, directories: this.#directories, prefix, limit, signal: this.#stop.signal });
     this.#fullListings += 1;
     if (outcome.stopped === 'list-limit') {
       this.#limitedAt = clock.monotonic();
