@@ -1,5 +1,5 @@
 /**
- * Small pure helpers of the scheduler: names of ranges, spans of wishes, what a failure says about load.
+ * Small pure helpers of the scheduler: names of ranges, what is wanted, what a failure says about load.
  */
 import type { DlfsError } from '../../base/errors.ts';
 import { retryAfterOf } from '../../source/source-failure.ts';
@@ -29,22 +29,4 @@ export function outcomeOf(error: DlfsError): FetchOutcome {
   if (error.code === 'throttled') return { kind: 'throttled', retryAfter: retryAfterOf(error) };
   if (error.code === 'timeout' || error.code === 'endpoint-unreachable') return { kind: 'lost' };
   return { kind: 'neutral' };
-}
-
-/** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
-export function spanOf(wanted: Wanted, blocks: number): BlockRange | null {
-  let first = Infinity;
-  let end = 0;
-  for (const block of wanted.demand) {
-    first = Math.min(first, block);
-    end = Math.max(end, block + 1);
-  }
-  for (const range of wanted.readahead) {
-    if (range.count === 0) continue;
-    first = Math.min(first, range.first);
-    end = Math.max(end, range.first + range.count);
-  }
-  first = Math.max(0, first - 1);
-  end = Math.min(blocks, end + 1);
-  return first < end ? { first, count: end - first } : null;
 }

@@ -24,9 +24,10 @@ import { decideRetry } from '../policy/retry.ts';
 import { planRuns } from '../policy/runs.ts';
 import type { RunEnd } from './run-end.ts';
 import type { FetchShare } from './fetch-shares.ts';
+import { BlockStates } from './block-states.ts';
 import { DeadVersions } from './dead-versions.ts';
 import type { SchedulerOptions, SchedulerStats } from './scheduler-options.ts';
-import { attemptKey, describeRange, outcomeOf, spanOf, type Wanted } from './ranges.ts';
+import { attemptKey, describeRange, outcomeOf, type Wanted } from './ranges.ts';
 import { RunQueue, type QueuedRun } from './run-queue.ts';
 
 interface ActiveRun extends QueuedRun {
@@ -235,19 +236,15 @@ export class FetchScheduler implements AsyncDisposable {
     // Planned readahead that did not start yet is planned anew together with what came: a demanded block must not wait in it.
     if (wanted.demand.size > 0) wanted.readahead.push(...this.#queue.takeReadahead(ino, () => true));
     const { blocks } = this.#o.store.geometryOf(ino);
-    const span = spanOf(wanted, blocks);
-    if (span === null) return;
-    const states = new Uint8Array(span.count);
-    this.#o.host.engine.states(this.#o.volume, ino, span.first, states);
+    const states = new BlockStates(this.#o.host.engine, this.#o.volume, ino);
     const queued = new Set<number>();
     for (const run of this.#queue.of(ino)) for (let b = run.first; b < run.first + run.count; b++) queued.add(b);
-    const stateOf = (block: number): number => states[block - span.first] ?? BLOCK_STATE.absent;
     const runs = planRuns(
       {
         demand: wanted.demand,
         readahead: wanted.readahead,
-        resident: (block) => stateOf(block) >= BLOCK_STATE.memory,
-        inFlight: (block) => stateOf(block) === BLOCK_STATE.receiving || queued.has(block),
+        resident: (block) => states.of(block) >= BLOCK_STATE.memory,
+        inFlight: (block) => states.of(block) === BLOCK_STATE.receiving || queued.has(block),
         blocks,
       },
       { blockSize: this.#o.blockSize, maxRunBlocks: wanted.maxRunBlocks },
