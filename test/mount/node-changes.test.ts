@@ -163,7 +163,7 @@ test('a manifest that is wrong, and directories that are taken, concern their da
   await daemon.write('b.json', origin.manifest('b'));
   await daemon.write('twice.json', origin.manifest('a', {}, 'c'));
   await daemon.write('broken.json', { apiVersion: 'dlfs.io/v1alpha1', kind: 'Dataset', metadata: { name: 'c' } });
-  await daemon.write('escaping.json', origin.manifest('x', {}, 'a/../b'));
+  await daemon.write('escaping.json', { ...origin.manifest('x'), metadata: { name: '../x' } });
   await daemon.logged(/"dataset":"b".*is not empty|is not empty.*"dataset":"b"/);
   await daemon.logged(/twice\.json.*described by .*a\.json/);
   await daemon.logged(/broken\.json/);

@@ -49,7 +49,8 @@ test('a dataset whose origin stalls holds up no other: not their cold reads, not
   const stuck: Promise<unknown>[] = [];
   const fds: number[] = [];
   for (let n = 0; n < 200; n++) fds.push(await waiting.call('open', `${daemon.dirOf('stalled')}/f${n}`, O.O_RDONLY));
-  for (const fd of fds) await waiting.call('readahead', fd, 0, 2 * MIB);
+  const WILLNEED = 3; // POSIX_FADV_WILLNEED: asks, and does not wait
+  for (const fd of fds) await waiting.call('fadvise', fd, 0, 2 * MIB, WILLNEED);
   stuck.push(waiting.call('pread', fds[0]!, 4096, 0).catch(() => undefined));
   await stall.hit(4);
   for (const name of ['b', 'c']) {

@@ -34,7 +34,7 @@ test(`${DATASETS} datasets are back at once behind a crash: over the dead mounts
   await until(() => daemon.count(/listing is complete/) >= DATASETS, LIMIT_MS * 3, 'all are listed');
   await daemon.kill();
   assert.equal((await daemon.mounts()).size, DATASETS, 'a crash leaves dead mounts');
-  assert.equal(await outcome(helper.call('stat', daemon.dirOf('d7'))), 'ENOTCONN');
+  assert.equal(await outcome(helper.call('listdir', daemon.dirOf('d7'))), 'ENOTCONN');
 
   // Nothing is answered: what is known and cached must do.
   using _stall = origin.faults.inject({}, { type: 'stall', after: 'nothing' });
@@ -68,5 +68,5 @@ test('a daemon that is told to end waits for those who use a mount, then takes i
   const again = await helper.call('open', `${daemon.dirOf('a')}/f`, O.O_RDONLY);
   await daemon.terminate();
   assert.equal(daemon.count(/"dataset":"a".*the mount is detached although it is in use/), 1);
-  await helper.call('close', again);
+  await outcome(helper.call('close', again));
 });
