@@ -57,4 +57,4 @@ package: setup ## the npm package with the prebuilt addon, build/dlfs-VERSION.tg
 	@npm pack --loglevel=error --pack-destination=build
 
 clean: ## remove everything that set-up, build, package and bench made
-	rm -rf build dist prebuilds npm-shrinkwrap.json node_modules .tools bench/out
+	rm -rf build dist prebuilds node_modules .tools bench/out

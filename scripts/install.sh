@@ -37,7 +37,7 @@ fail() {
 
 # compile NAME FOLDER WHY ARGUMENT…: node-gyp in that folder
 compile() {
-  name=$1 folder=$2 why=$3
+  name=$1 folder=$2 why=${3%; compile it on this machine*}
   shift 3
   missing=
   for command in python3 make "${CXX:-g++}"; do

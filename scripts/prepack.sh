@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `npm pack` needs and a checkout has not: dist/, prebuilds/, and the lockfile under the name that travels with a package.
+# What `npm pack` needs and a checkout has not: the packages of the lockfile, which are bundled, prebuilds/ and dist/.
 # npm runs it by itself (package.json, "prepack"); `make package` is the way to call it.
 set -eu
 
@@ -10,6 +10,3 @@ cd "$root"
 sh scripts/setup.sh >&2
 sh scripts/build-prebuilt.sh >&2
 sh scripts/build-dist.sh >&2
-# npm packs no package-lock.json; by this name the exact versions reach whoever installs. "postpack" removes it, and so does
-# `make setup`, for npm would prefer it to the lockfile.
-cp package-lock.json npm-shrinkwrap.json

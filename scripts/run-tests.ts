@@ -17,7 +17,7 @@ import { spec } from 'node:test/reporters';
 import { describeLeftovers, endLeftovers, findLeftovers, MARKER } from '../test/support/leftovers.ts';
 
 /** Folders of test/ in the order they run; others come after these. */
-const ORDER = ['unit', 'model', 'conformance', 'posix', 'mount', 'faults', 'crash', 'cluster'];
+const ORDER = ['unit', 'model', 'conformance', 'posix', 'mount', 'faults', 'crash', 'packaging', 'cluster'];
 
 /** The longest that one file may take. */
 const FILE_LIMIT_MS = Number(process.env['TEST_FILE_LIMIT_MS'] ?? 900_000);

@@ -54,7 +54,6 @@ provide_packages() {
   wanted=$( (cat package.json package-lock.json; node --version) | sha256sum)
   if [ "$(cat "$stamp" 2> /dev/null)" = "$wanted" ]; then return; fi
   printf 'installing the packages of package-lock.json ...\n'
-  rm -f npm-shrinkwrap.json # what an interrupted `npm pack` left would win over the lockfile
   npm ci --ignore-scripts --loglevel=error > .tools/npm.log 2>&1 || {
     cat .tools/npm.log >&2
     printf 'npm ci failed; the lines above say why\n' >&2

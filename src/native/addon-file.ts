@@ -15,7 +15,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { DlfsError } from '../base/errors.ts';
 
 /** Below the package's root, in the order tried. The second is named as prebuildify names such files. */
@@ -63,7 +63,10 @@ export function openAddon(root: string, runtime: AddonRuntime): unknown {
   }
   throw (
     first ??
-    new DlfsError('unsupported', `the native addon is missing: ${root} has no ${PLACES.join(' and no ')}; ${COMPILE}`)
+    new DlfsError(
+      'unsupported',
+      `the native addon is missing: ${resolve(root)} has no ${PLACES.join(' and no ')}; ${COMPILE}`,
+    )
   );
 }
 
