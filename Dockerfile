@@ -23,7 +23,7 @@ RUN mkdir -p /out/opt/dlfs /out/usr/local/bin && \
     cd /out/opt/dlfs && \
     rm -r native binding.gyp node_modules/node-addon-api node_modules/better-sqlite3/deps node_modules/better-sqlite3/src && \
     find node_modules/better-sqlite3/prebuilds -type f ! -name linux-x64.node -delete && \
-    find node_modules -type f '(' -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.map' ')' -delete && \
+    find node_modules -type f '(' -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' ')' -delete && \
     rm -rf node_modules/zod/src node_modules/pino/test node_modules/pino/docs && \
     chmod -R u=rwX,go=rX . && \
     ln -s /opt/dlfs/bin/dlfs /opt/dlfs/bin/mount.dlfs /out/usr/local/bin/ && \

@@ -56,12 +56,14 @@ compile() {
   prefix=$(node -p 'path.dirname(path.dirname(fs.realpathSync(process.execPath)))')
   if [ -f "$prefix/include/node/node_api.h" ] && [ -f "$prefix/include/node/openssl/ssl.h" ]; then
     set -- --nodedir="$prefix" "$@"
+    hint='a C++20 compiler is needed: g++ >= 11'
   else
     unset npm_config_nodedir # those of another node, by somebody's configuration of npm
+    hint="a C++20 compiler is needed, g++ >= 11, and node's headers, which are not in $prefix/include/node: node-gyp fetches them"
   fi
   (cd "$folder" && gyp rebuild --release --jobs=max --loglevel=error "$@") > "$log" 2>&1 || {
     cat "$log" >&2
-    fail "$name did not compile; the lines above say why (a C++20 compiler is needed: g++ >= 11). Compiled because: $why"
+    fail "$name did not compile; the lines above say why ($hint). Compiled because: $why"
   }
 }
 

@@ -95,7 +95,7 @@ function reason(said: string, { versions, glibc }: AddonRuntime): string {
     return `it is for glibc, and this system has another C library (${said})`;
   const tooOld = /version `((?:GLIBC|GLIBCXX|CXXABI)_[0-9.]+)' not found/.exec(said)?.[1];
   if (tooOld?.startsWith('GLIBC_') === true)
-    return `it needs glibc ${tooOld.slice('GLIBC_'.length)}, and this system has ${library ?? 'none'}`;
+    return `it needs a newer glibc (${tooOld.slice('GLIBC_'.length)} at least), and this system has ${library ?? 'none'}`;
   if (tooOld !== undefined) return `it needs a newer C++ library (${tooOld}) than this system has`;
   const symbol = /undefined symbol: (\w+)/.exec(said)?.[1];
   if (symbol !== undefined)

@@ -132,6 +132,8 @@ describe('the npm package', () => {
     const run = await call(program(), ['umount', temp.path], { env: { PATH } });
     assert.notEqual(run.code, 0);
     assert.match(run.err, /^dlfs: the native addon is missing: .*npm rebuild dlfs.*\n$/);
+    const doctor = await call(program(), ['doctor'], { env: { PATH } });
+    assert.match(doctor.out, /^fail\tnative addon\tthe native addon is missing: .*npm rebuild dlfs/);
   });
 
   test('compiles the addon where the prebuilt one does not load, and serves with that', async () => {
