@@ -15,6 +15,9 @@ const COMPILED = 'build/Release/dlfs.node';
 /** npm runs with this node, as it does for a user whose node is new enough. */
 const PATH = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter);
 
+/** npm packs and unpacks tens of megabytes, and compiles: seconds, on a machine that does nothing else. */
+const NPM_LIMIT_MS = 600_000;
+
 /** What a lockfile says of a package. */
 interface Locked {
   readonly version?: string;
@@ -29,6 +32,7 @@ async function packagesOf(lockfile: string): Promise<Record<string, Locked>> {
 function npm(cwd: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Result> {
   return call('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd,
+    limitMs: NPM_LIMIT_MS,
     env: { ...(process.env as Record<string, string>), PATH, NODE_DISABLE_COMPILE_CACHE: '1', ...env },
   });
 }

@@ -7,7 +7,13 @@ import { parseSizeOrShare } from '../../../src/base/size.ts';
 import { reportLines } from '../../../src/cli/doctor-command.ts';
 import { wrapped } from '../../../src/cli/text-table.ts';
 import { parseSourceOptions } from '../../../src/dataset/source-options.ts';
-import { cacheDiskType, examineAddon, examineCacheDisk, examineMachine, examineSource } from '../../../src/daemon/doctor/index.ts';
+import {
+  cacheDiskType,
+  examineAddon,
+  examineCacheDisk,
+  examineMachine,
+  examineSource,
+} from '../../../src/daemon/doctor/index.ts';
 import * as machine from '../../../src/daemon/doctor/machine.ts';
 import { BytesContent, ObjectStore, readPolicy, S3Endpoint, storedObject } from '../../../demo/endpoint/index.ts';
 import { examineMounts } from '../../../src/daemon/doctor/index.ts';
@@ -20,7 +26,7 @@ const GIB = 2 ** 30;
 const FLOOR = parseSizeOrShare('1B');
 
 describe('the doctor on the machine', () => {
-  test('wants an addon that loads, and gives the loader\'s way out', () => {
+  test("wants an addon that loads, and gives the loader's way out", () => {
     assert.deepEqual([examineAddon().state, examineAddon(() => ({})).state], ['ok', 'ok']);
     const broken = examineAddon(() => {
       throw new DlfsError('unsupported', 'it is for glibc; another library; compile it');
