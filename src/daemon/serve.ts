@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { DatasetServer } from './dataset/dataset-server.ts';
 import type { DatasetOptions } from './dataset/dataset-options.ts';
+import type { DatasetJobs } from './jobs/dataset-jobs.ts';
 import { DataPlane, type DataPlaneDependencies, type DataPlaneOptions } from './node/data-plane.ts';
 import type { OpenMode } from './open-mode.ts';
 import { StatsFile } from './stats-file.ts';
@@ -26,6 +27,8 @@ export interface Serving extends AsyncDisposable {
   stats(): ServingStats;
   /** Lists the source anew and switches to what is found. */
   refresh(): Promise<void>;
+  /** Jobs, pins and listings of files. */
+  readonly jobs: DatasetJobs;
 }
 
 /**
@@ -54,6 +57,7 @@ export async function serve(options: ServeOptions, deps: DataPlaneDependencies):
     ended: dataset.ended,
     stats: () => dataset.stats(),
     refresh: () => dataset.refresh(),
+    jobs: dataset.jobs,
     [Symbol.asyncDispose]: () => (disposed ??= held.disposeAsync()),
   };
 }

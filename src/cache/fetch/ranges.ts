@@ -14,11 +14,6 @@ export interface Wanted {
   maxRunBlocks: number;
 }
 
-/** Names a range in the book of failed tries. */
-export function attemptKey(range: QueuedRun): string {
-  return `${range.ino}:${range.first}`;
-}
-
 /** A range as fields of a log line. */
 export function describeRange(range: QueuedRun): { ino: number; first: number; count: number } {
   return { ino: range.ino, first: range.first, count: range.count };
@@ -29,6 +24,13 @@ export function outcomeOf(error: DlfsError): FetchOutcome {
   if (error.code === 'throttled') return { kind: 'throttled', retryAfter: retryAfterOf(error) };
   if (error.code === 'timeout' || error.code === 'endpoint-unreachable') return { kind: 'lost' };
   return { kind: 'neutral' };
+}
+
+/** Whether any block of a range is wanted. */
+export function isWanted(wanted: Wanted, range: BlockRange): boolean {
+  const end = range.first + range.count;
+  for (const block of wanted.demand) if (block >= range.first && block < end) return true;
+  return wanted.readahead.some((ahead) => ahead.first < end && range.first < ahead.first + ahead.count);
 }
 
 /** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
