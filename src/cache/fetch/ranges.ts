@@ -31,25 +31,4 @@ export function isWanted(wanted: Wanted, range: BlockRange): boolean {
   const end = range.first + range.count;
   for (const block of wanted.demand) if (block >= range.first && block < end) return true;
   return wanted.readahead.some((ahead) => ahead.first < end && range.first < ahead.first + ahead.count);
-<<<<<<< HEAD
-=======
-}
-
-/** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
-export function spanOf(wanted: Wanted, blocks: number): BlockRange | null {
-  let first = Infinity;
-  let end = 0;
-  for (const block of wanted.demand) {
-    first = Math.min(first, block);
-    end = Math.max(end, block + 1);
-  }
-  for (const range of wanted.readahead) {
-    if (range.count === 0) continue;
-    first = Math.min(first, range.first);
-    end = Math.max(end, range.first + range.count);
-  }
-  first = Math.max(0, first - 1);
-  end = Math.min(blocks, end + 1);
-  return first < end ? { first, count: end - first } : null;
->>>>>>> jobs
 }

@@ -23,16 +23,10 @@ import type { BlockRange } from '../policy/geometry.ts';
 import { decideRetry } from '../policy/retry.ts';
 import { planRuns } from '../policy/runs.ts';
 import { Attempts } from './attempts.ts';
-<<<<<<< HEAD
 import { BlockStates } from './block-states.ts';
 import { DeadVersions } from './dead-versions.ts';
 import type { FetchShare } from './fetch-shares.ts';
 import { describeRange, isWanted, outcomeOf, type Wanted } from './ranges.ts';
-=======
-import { DeadVersions } from './dead-versions.ts';
-import type { FetchShare } from './fetch-shares.ts';
-import { describeRange, isWanted, outcomeOf, spanOf, type Wanted } from './ranges.ts';
->>>>>>> jobs
 import { RunBook } from './run-book.ts';
 import { errorOfRun, type RunEnd } from './run-end.ts';
 import { requestOf } from './run-request.ts';

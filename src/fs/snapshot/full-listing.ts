@@ -47,11 +47,7 @@ export interface FullListingOptions {
  * @throws DlfsError when a page could not be had
  */
 export async function listAll<T>(options: FullListingOptions, finish: (full: FullListing) => Promise<T>): Promise<T> {
-<<<<<<< HEAD
   const { index, source, directories, prefix, limit, lanes, signal, purpose = 'switch' } = options;
-=======
-  const { index, source, directories, prefix, limit, signal, purpose = 'switch' } = options;
->>>>>>> jobs
   await using full = await index.beginFull(limit, purpose);
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);

@@ -246,13 +246,8 @@ export class SnapshotKeeper implements AsyncDisposable {
   }
 
   async #listPreview(signal: AbortSignal): Promise<RefreshSummary> {
-<<<<<<< HEAD
     const { index, source, prefix, lanes } = this.#o;
     const whole = { index, source, directories: this.#directories, prefix, limit: this.#listLimit, lanes, signal };
-=======
-    const { index, source, prefix } = this.#o;
-    const whole = { index, source, directories: this.#directories, prefix, limit: this.#listLimit, signal };
->>>>>>> jobs
     return await listAll({ ...whole, purpose: 'preview' }, async (full) => {
       const { outcome, names } = await full.preview();
       // Names of directories that are only staged can be told no more once the listing is given up.
@@ -263,17 +258,10 @@ export class SnapshotKeeper implements AsyncDisposable {
   }
 
   async #listAll(): Promise<RefreshSummary> {
-<<<<<<< HEAD
     const { clock, log, index, source, prefix, lanes } = this.#o;
     const limit = this.#listLimit;
     const begun = clock.monotonic();
     const whole = { index, source, directories: this.#directories, prefix, limit, lanes, signal: this.#stop.signal };
-=======
-    const { clock, log, index, source, prefix } = this.#o;
-    const limit = this.#listLimit;
-    const begun = clock.monotonic();
-    const whole = { index, source, directories: this.#directories, prefix, limit, signal: this.#stop.signal };
->>>>>>> jobs
     const outcome = await listAll(whole, (full) => full.finish());
     this.#fullListings += 1;
     if (outcome.stopped === 'list-limit') {
