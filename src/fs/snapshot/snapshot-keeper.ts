@@ -275,6 +275,7 @@ export class SnapshotKeeper implements AsyncDisposable {
         added: outcome.added,
         changed: outcome.changed,
         removed: outcome.removed,
+        files: index.snapshot().files,
         skipped: this.#skipped(),
         seconds: Math.round((clock.monotonic() - begun) / 1000),
       });

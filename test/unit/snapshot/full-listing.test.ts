@@ -196,6 +196,18 @@ test('flat shards let a demanded listing go first, but not for ever', async () =
   assert.equal(fixture.index.snapshot().complete, true);
 });
 
+test('the end ends listings that wait for their turn, too', async () => {
+  const folders = Array.from({ length: 40 }, (_, number) => `${number}/`);
+  await using world = await World.create();
+  const { fixture, directories } = world;
+  await listDirectory(fixture.index, ROOT_INO, {}, folders.sort());
+  const waiting = folders.map((folder) => directories.progress(inoAt(fixture.index, folder.slice(0, -1))));
+  const all = Promise.allSettled(waiting);
+  await world.origin.held();
+  await world.origin.through(directories[Symbol.asyncDispose]());
+  assert.deepEqual(new Set((await all).map(({ status }) => status)), new Set(['rejected']));
+});
+
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await nextTurn();
 }
