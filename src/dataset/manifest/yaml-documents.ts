@@ -63,7 +63,7 @@ export interface YamlDocument {
   readonly value: unknown;
   readonly problems: readonly TextProblem[];
   /** Where a field stands, or the nearest that exists around it. @param what its key, or its value */
-  placeOf(path: readonly PropertyKey[], what: 'key' | 'value'): Place;
+  readonly placeOf: (path: readonly PropertyKey[], what: 'key' | 'value') => Place;
 }
 
 /** What the package's codes mean to a reader. Others mean that this is no YAML at all. */
@@ -196,7 +196,7 @@ class NodeReader {
       this.#fault(MEANING['BAD_ALIAS'] ?? '', node);
       return null;
     }
-    if (isMap(node)) return this.#readMap(node as YAMLMap.Parsed, depth);
+    if (isMap(node)) return this.#readMap(node, depth);
     if (isSeq(node)) return node.items.map((item) => this.read(item as ParsedNode | null, depth + 1));
     return this.#readScalar(node);
   }
