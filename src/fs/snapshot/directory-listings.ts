@@ -55,7 +55,7 @@ export class DirectoryListings implements AsyncDisposable {
   #lists = 0;
   /** Listings under way that are demanded, and who waits until there are none. */
   #demanded = 0;
-  #calm = Promise.withResolvers<undefined>();
+  readonly #patient = new Set<() => void>();
 
   constructor(options: DirectoryListingsOptions) {
     this.#o = options;
@@ -95,9 +95,15 @@ export class DirectoryListings implements AsyncDisposable {
   /** Resolves when no request waits for a listing, or after `PATIENCE`: background work asks before each page. */
   async calm(): Promise<void> {
     if (this.#demanded === 0) return;
-    const late = Promise.withResolvers<undefined>();
-    using _timer = this.#o.clock.startTimer(PATIENCE, () => late.resolve(undefined));
-    await Promise.race([this.#calm.promise, late.promise]);
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        timer[Symbol.dispose]();
+        this.#patient.delete(go);
+        resolve();
+      };
+      const timer = this.#o.clock.startTimer(PATIENCE, go);
+      this.#patient.add(go);
+    });
   }
 
   /** Whether the listing that is under way has passed the name: if the index does not know it now, there is none. */
@@ -138,8 +144,7 @@ export class DirectoryListings implements AsyncDisposable {
     if (!running.demanded) return;
     this.#demanded -= 1;
     if (this.#demanded > 0) return;
-    this.#calm.resolve(undefined);
-    this.#calm = Promise.withResolvers();
+    for (const go of [...this.#patient]) go();
   }
 
   /** @returns false where it was given up */

@@ -52,6 +52,8 @@ export async function listAll<T>(options: FullListingOptions, finish: (full: Ful
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   let limited = false;
+  /** A function, because the compiler takes what was false for what stays so. */
+  const isLimited = (): boolean => limited;
   const stop = (): readonly string[] => {
     limited = true;
     failed.abort();
@@ -60,7 +62,7 @@ export async function listAll<T>(options: FullListingOptions, finish: (full: Ful
 
   const shard = async (kind: 'level' | 'subtree', key: string): Promise<readonly string[]> => {
     const below: string[] = [];
-    if (limited) return below;
+    if (isLimited()) return below;
     using _lane = await lanes.take(signal);
     try {
       const lane = await full.shard(kind, key);
@@ -74,13 +76,13 @@ export async function listAll<T>(options: FullListingOptions, finish: (full: Ful
         await directories.calm();
       }
     } catch (error) {
-      if (!limited) throw error; // the other shards are only stopped: the listing ends with what it is, too long
+      if (!isLimited()) throw error; // the other shards are only stopped: the listing ends with what it is, too long
     }
-    return limited ? [] : below;
+    return isLimited() ? [] : below;
   };
 
   const levelOf = async (key: string): Promise<readonly string[]> => {
-    if (limited) return [];
+    if (isLimited()) return [];
     const now = await full.cover(key);
     if (now.byItself !== null && !(await directories.first(now.byItself, limit))) await full.stop();
     const { descend, stopped } = now.byItself === null ? now : await full.cover(key);
