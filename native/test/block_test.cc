@@ -6,84 +6,19 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <future>
-#include <map>
 #include <string>
 
-#include "../src/base/events.h"
-#include "../src/block/volume.h"
 #include "../src/block/xxh64.h"
 #include "../src/session/slots.h"
-#include "check.h"
+#include "volume_check.h"
 
 using namespace dlfs;
-using dlfs::test::check;
+using namespace dlfs::test;
 
 namespace {
 
-std::span<const std::byte> bytes_of(const std::string& text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-struct Seen {
-  double type, a, b, c, d;
-};
-
-std::vector<Seen> drain(EventQueue& queue) {
-  std::vector<Seen> out;
-  std::vector<std::byte> buffer(65536);
-  while (const size_t n = queue.drain(buffer)) {
-    for (size_t at = 0; at < n;) {
-      std::array<double, 10> r{};
-      std::memcpy(r.data(), buffer.data() + at, sizeof r);
-      out.push_back({r[0], r[2], r[3], r[4], r[5]});
-      at += static_cast<size_t>(r[1]) * 8;
-    }
-  }
-  return out;
-}
-
-// Collects answers by slot.
-class Client final : public ReadClient {
- public:
-  void answer(uint64_t slot, std::span<const std::span<const std::byte>> pieces) override {
-    std::string text;
-    for (const auto& piece : pieces) text.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-    std::lock_guard lock(mu);
-    answers[slot] = text;
-  }
-  void fail(uint64_t slot, int error) override {
-    std::lock_guard lock(mu);
-    errors[slot] = error;
-  }
-  void reopen(uint64_t, uint64_t) override {}
-  std::mutex mu;
-  std::map<uint64_t, std::string> answers;
-  std::map<uint64_t, int> errors;
-};
-
-constexpr uint32_t kBlock = 4096;
-
 // A pool that has run everything that was queued.
 void settle(std::unique_ptr<DiskPool>& pool) { pool = std::make_unique<DiskPool>(1U); }
-
-// Waits until what was queued before has run; the pool has one thread.
-void wait_for(DiskPool& pool) {
-  std::promise<void> done;
-  pool.submit([&done] { done.set_value(); });
-  done.get_future().wait();
-}
-
-void feed(http::BodySink& sink, const std::string& body) {
-  size_t at = 0;
-  while (at < body.size()) {
-    const auto window = sink.window();
-    const size_t n = std::min({window.size(), body.size() - at, size_t{1000}});
-    std::memcpy(window.data(), body.data() + at, n);
-    sink.advance(n);
-    at += n;
-  }
-}
 
 void volume_tests() {
   char folder[] = "/tmp/dlfs-block-test-XXXXXX";
@@ -232,10 +167,10 @@ int main() {
 
   Slots slots;
   const auto now = std::chrono::steady_clock::now();
-  const uint64_t first = slots.add({100, 1, 15, 0, now});
+  const uint64_t first = slots.add({100, 1, 15, 0, false, now});
   check(slots.find(100) == first && slots.take(first)->unique == 100, "a ticket is found by its request and taken");
   check(!slots.take(first) && !slots.find(100), "a second taker finds it gone");
-  const uint64_t second = slots.add({101, 1, 15, 0, now});
+  const uint64_t second = slots.add({101, 1, 15, 0, false, now});
   check(second != first && !slots.take(first), "a stale ticket never names a newer request");
   check(slots.take_older(now - std::chrono::seconds(1)).empty() && slots.take_older(now).size() == 1,
         "only requests older than the limit are taken");

@@ -53,8 +53,8 @@ Napi::Object stats_object(Napi::Env env, const StatsValues& values) {
 }
 
 wire::Node node_at(const Napi::CallbackInfo& info, size_t at) {
-  return {integer(info[at], "ino"), integer(info[at + 1], "size"),
-          static_cast<int64_t>(number(info[at + 2], "mtimeMs")), boolean(info[at + 3], "dir")};
+  return {integer(info[at], "ino"), integer(info[at + 1], "size"), milliseconds(number(info[at + 2], "mtimeMs")),
+          boolean(info[at + 3], "dir")};
 }
 
 }  // namespace
@@ -112,7 +112,12 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
   options.open_files = integer(o.Get("openFiles"), "openFiles");
   options.file_states = integer(o.Get("fileStates"), "fileStates");
   wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "dlfs-events", 0, 1);
-  engine_ = std::make_shared<Engine>(options, [wake = wake_]() mutable { wake.NonBlockingCall(); });
+  try {
+    engine_ = std::make_shared<Engine>(options, [wake = wake_]() mutable { wake.NonBlockingCall(); });
+  } catch (const std::exception& error) {
+    wake_.Release();  // or the event loop would wait for it for ever
+    throw Napi::Error::New(info.Env(), error.what());
+  }
 }
 
 EngineObject::~EngineObject() {
@@ -362,12 +367,20 @@ Napi::Value EngineObject::mount(const Napi::CallbackInfo& info) {
   options.io_timeout = std::chrono::milliseconds(integer(o.Get("ioTimeoutMs"), "ioTimeoutMs"));
   auto mounted = mount_fuse({text(o.Get("dir"), "dir"), text(o.Get("source"), "source"),
                              boolean(o.Get("allowOther"), "allowOther"), boolean(o.Get("detached"), "detached")});
+  uint32_t session = 0;
+  if (mounted.error == 0) {
+    const bool attached = !mounted.mount;
+    try {
+      session = engine(info).add_session(options, std::move(mounted.fuse), std::move(mounted.mount), vol);
+    } catch (const std::system_error& error) {
+      mounted.error = error.code().value();
+      mounted.step = "serve";
+      if (attached) dlfs::unmount(text(o.Get("dir"), "dir"), true);
+    }
+  }
   auto out = Napi::Object::New(info.Env());
   out.Set("errno", mounted.error);
   out.Set("step", mounted.step);
-  uint32_t session = 0;
-  if (mounted.error == 0)
-    session = engine(info).add_session(options, std::move(mounted.fuse), std::move(mounted.mount), vol);
   out.Set("session", session);
   return out;
 }
@@ -375,7 +388,8 @@ Napi::Value EngineObject::mount(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::attach_mount(const Napi::CallbackInfo& info) {
   const UniqueFd mount = engine(info).take_mount(small(info[0], "session"));
   if (!mount) throw Napi::Error::New(info.Env(), "the session has no mount that could be attached");
-  const auto attached = dlfs::attach(mount, text(info[1], "dir"), boolean(info[2], "beneath") ? Place::kBeneath : Place::kOver);
+  const auto attached =
+      dlfs::attach(mount, text(info[1], "dir"), boolean(info[2], "beneath") ? Place::kBeneath : Place::kOver);
   auto out = Napi::Object::New(info.Env());
   out.Set("errno", attached.error);
   out.Set("device", std::to_string(attached.major) + ":" + std::to_string(attached.minor));
@@ -414,13 +428,12 @@ void EngineObject::reply_dir(const Napi::CallbackInfo& info) {
   entries.reserve(meta.size() / kFields);
   size_t at = 0;
   for (size_t i = 0; i + kFields <= meta.size(); i += kFields) {
-    const auto length = static_cast<size_t>(meta[i + 5]);
-    if (!(meta[i + 5] >= 0 && meta[i + 5] <= static_cast<double>(names.size() - at)))
-      throw Napi::RangeError::New(info.Env(), "names are shorter than meta says");
-    entries.push_back({{static_cast<uint64_t>(meta[i]), static_cast<uint64_t>(meta[i + 1]),
-                        static_cast<int64_t>(meta[i + 2]), meta[i + 3] != 0},
+    const uint64_t length = whole(info.Env(), meta[i + 5], "bytes of a name");
+    if (length > names.size() - at) throw Napi::RangeError::New(info.Env(), "names are shorter than meta says");
+    entries.push_back({{whole(info.Env(), meta[i], "ino"), whole(info.Env(), meta[i + 1], "size"),
+                        milliseconds(meta[i + 2]), meta[i + 3] != 0},
                        std::string_view(names.data() + at, length),
-                       static_cast<uint64_t>(meta[i + 4])});
+                       whole(info.Env(), meta[i + 4], "cookie")});
     at += length;
   }
   s->reply_dir(integer(info[1], "slot"), small(info[2], "size"), boolean(info[3], "plus"), entries);
@@ -452,8 +465,8 @@ void EngineObject::invalidate(const Napi::CallbackInfo& info) {
   std::vector<std::string> names;
   const auto list = info[5].As<Napi::Array>();
   for (uint32_t i = 0; i < list.Length(); ++i) names.push_back(text(list.Get(i), "names"));
-  e.notifier().submit(small(info[0], "session"), [&events = e.events(), s, task, epoch, inodes = std::move(inodes), parents = std::move(parents),
-                       names = std::move(names)] {
+  e.notifier().submit(small(info[0], "session"), [&events = e.events(), s, task, epoch, inodes = std::move(inodes),
+                                                  parents = std::move(parents), names = std::move(names)] {
     int error = s ? 0 : ENOTCONN;
     const auto note = [&error](int result) {
       if (error == 0) error = result;

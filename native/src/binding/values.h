@@ -18,12 +18,19 @@ inline double number(const Napi::Value& value, const char* name) {
   if (!value.IsNumber()) throw Napi::TypeError::New(value.Env(), std::string(name) + " must be a number");
   return value.As<Napi::Number>().DoubleValue();
 }
-inline uint64_t integer(const Napi::Value& value, const char* name) {
-  const double d = number(value, name);
+inline uint64_t whole(Napi::Env env, double d, const char* name) {
   if (!(d >= 0 && d <= 9007199254740991.0)) {
-    throw Napi::RangeError::New(value.Env(), std::string(name) + " must be a non-negative integer");
+    throw Napi::RangeError::New(env, std::string(name) + " must be a non-negative integer");
   }
   return static_cast<uint64_t>(d);
+}
+inline uint64_t integer(const Napi::Value& value, const char* name) {
+  return whole(value.Env(), number(value, name), name);
+}
+// A time that an origin wrote: whatever is none is the epoch.
+inline int64_t milliseconds(double d) {
+  constexpr double kMost = 8.64e15;  // what a JavaScript Date holds
+  return d >= -kMost && d <= kMost ? static_cast<int64_t>(d) : 0;
 }
 inline uint32_t small(const Napi::Value& value, const char* name) {
   const uint64_t wide = integer(value, name);
@@ -49,12 +56,7 @@ std::span<T> array(const Napi::Value& value, const char* name) {
 }
 inline std::vector<uint64_t> integers(const Napi::Value& value, const char* name) {
   std::vector<uint64_t> out;
-  for (const double d : array<double>(value, name)) {
-    if (!(d >= 0 && d <= 9007199254740991.0)) {
-      throw Napi::RangeError::New(value.Env(), std::string(name) + " must hold non-negative integers");
-    }
-    out.push_back(static_cast<uint64_t>(d));
-  }
+  for (const double d : array<double>(value, name)) out.push_back(whole(value.Env(), d, name));
   return out;
 }
 

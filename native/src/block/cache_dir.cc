@@ -30,11 +30,21 @@ CacheDir::CacheDir(const std::string& path) : dir_(::open(path.c_str(), O_RDONLY
 
 UniqueFd CacheDir::open(uint64_t ino, bool create, bool writable) const {
   const Name name(ino);
-  const int flags = O_CLOEXEC | O_NOFOLLOW | O_NOATIME | (writable ? O_RDWR : O_RDONLY) | (create ? O_CREAT : 0);
-  UniqueFd fd(::openat(dir_.get(), name.text.data(), flags, 0600));
+  // O_NONBLOCK: a FIFO would be waited for; to a regular file it means nothing.
+  const int flags = O_CLOEXEC | O_NOFOLLOW | O_NOATIME | O_NONBLOCK | (create ? O_CREAT : 0);
+  const auto open = [&](int access) { return UniqueFd(::openat(dir_.get(), name.text.data(), flags | access, 0600)); };
+  UniqueFd fd = open(writable ? O_RDWR : O_RDONLY);
   if (!fd && errno == ENOENT && create) {
     if (::mkdirat(dir_.get(), name.folder.data(), 0700) != 0 && errno != EEXIST) return {};
-    fd.reset(::openat(dir_.get(), name.text.data(), flags, 0600));
+    fd = open(O_RDWR);
+  }
+  // A disk that has turned read-only still has what it holds.
+  if (!fd && errno == EROFS && writable && !create) fd = open(O_RDONLY);
+  if (!fd && (errno == EISDIR || errno == ENXIO)) errno = ELOOP;
+  struct stat st {};
+  if (fd && (::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode))) {
+    fd.reset();
+    errno = ELOOP;
   }
   return fd;
 }

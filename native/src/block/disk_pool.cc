@@ -1,8 +1,8 @@
 #include "disk_pool.h"
 
-#include <pthread.h>
-
 #include <algorithm>
+
+#include "../base/threads.h"
 
 namespace dlfs {
 namespace {
@@ -13,13 +13,17 @@ constexpr unsigned kLongEvery = 4;
 }  // namespace
 
 DiskPool::DiskPool(unsigned threads) : max_long_(std::max(1U, threads / 2)) {
-  for (unsigned i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { loop(); });
-    pthread_setname_np(threads_.back().native_handle(), "dlfs-disk");
+  try {
+    for (unsigned i = 0; i < threads; ++i) threads_.push_back(start_thread("dlfs-disk", [this] { loop(); }));
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
-DiskPool::~DiskPool() {
+DiskPool::~DiskPool() { stop(); }
+
+void DiskPool::stop() {
   {
     std::lock_guard lock(mu_);
     stop_ = true;

@@ -27,6 +27,7 @@ enum class DiskWork : uint8_t {
 
 class DiskPool {
  public:
+  // Throws std::system_error where no thread can be had.
   explicit DiskPool(unsigned threads);
   ~DiskPool();
   DiskPool(const DiskPool&) = delete;
@@ -37,6 +38,7 @@ class DiskPool {
 
  private:
   void loop();
+  void stop();
   std::deque<std::function<void()>>* next();  // under mu_; null: nothing may start
   bool empty() const { return short_.empty() && long_.empty() && idle_.empty(); }
 

@@ -107,14 +107,14 @@ bool Volume::ensure_fd(File& file, bool create) {
   file.fd = std::make_shared<UniqueFd>(std::move(fd));
   counts_->open_files.add(1);
   if (open_fds_.fetch_add(1, std::memory_order_relaxed) + 1 > max_open_fds()) {
-    disk_.submit([self = shared_from_this()] { self->close_idle_fds(); });
+    disk_.submit([self = shared_from_this()] { self->close_idle_fds(self->max_open_fds() * 3 / 4); });
   }
   return true;
 }
 
-void Volume::close_idle_fds() {
+void Volume::close_idle_fds(size_t limit) {
   for (auto& s : shards_) {
-    if (open_fds_.load(std::memory_order_relaxed) <= max_open_fds() * 3 / 4) return;
+    if (open_fds_.load(std::memory_order_relaxed) <= limit) return;
     std::lock_guard table(s.mu);
     for (auto& [ino, file] : s.files) {
       std::unique_lock lock(file->mu, std::try_to_lock);

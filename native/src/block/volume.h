@@ -17,6 +17,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -40,8 +41,8 @@ struct VolumeOptions {
   std::string objects_dir;
   uint32_t block_size = 1U << 20;  // power of two
   size_t max_open_files = 4096;
-  size_t max_files = 262144;             // file states kept in memory
-  std::shared_ptr<SharedCounts> counts;  // both shared with other volumes; null: the volume has its own
+  size_t max_files = 262144;                       // file states kept in memory
+  std::shared_ptr<SharedCounts> counts = nullptr;  // both shared with other volumes; null: the volume has its own
   size_t max_volatile = 64U << 20;  // bytes of blocks that are kept in memory because they cannot be stored
 };
 
@@ -140,12 +141,12 @@ class Volume : public std::enable_shared_from_this<Volume> {
   Shard& shard(uint64_t ino) { return shards_[(ino ^ (ino >> 8)) % shards_.size()]; }
   std::shared_ptr<File> find(uint64_t ino);
   std::shared_ptr<File> find_or_create(uint64_t ino);
-  void sweep(Shard& shard);  // under shard.mu
-  void close_idle_fds();
+  void sweep(Shard& shard);                 // under shard.mu
+  void close_idle_fds(size_t limit);        // down to so many; no lock held
   bool ensure_fd(File& file, bool create);  // under file.mu
   void close_fd(File& file);                // under file.mu
   size_t max_open_fds() const { return std::min(options_.max_open_files, counts_->open_files.limit(kLeastOpen)); }
-  void forgotten(size_t states);  // so many file states have left the table
+  void forgotten(size_t states);                                        // so many file states have left the table
   void close_opened(File& file, std::vector<Opened>::iterator opened);  // under file.mu
   uint32_t block_bytes(const File& file, uint32_t block) const;
   uint32_t block_count(const File& file) const;
@@ -159,7 +160,9 @@ class Volume : public std::enable_shared_from_this<Volume> {
   void wait_or_answer(const std::shared_ptr<File>& file, std::unique_lock<std::mutex>& lock, const ReadWaiter& waiter,
                       uint32_t pid);
   // Answers a satisfied waiter from disk and memory; called without locks.
-  void deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter);
+  void deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter, bool again = false);
+  // What the process ran out of says nothing about the bytes on the disk: nothing is lost for it.
+  static bool shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
   void take_ready(File& file, std::vector<ReadWaiter>& from_memory,
                   std::vector<ReadWaiter>& from_disk);  // under file.mu
   void count_wait(const ReadWaiter& waiter, bool disk);

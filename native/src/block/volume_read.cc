@@ -72,7 +72,7 @@ int64_t Volume::read(uint64_t ino, uint64_t offset, uint32_t length, uint32_t pi
   lock.lock();
   unpin(*file, range);
   if (error != 0) {
-    lost(*file, range, error);
+    if (!shortage(error)) lost(*file, range, error);
     return -1;
   }
   count(stats_->hit_reads);
@@ -158,7 +158,7 @@ void Volume::note_read(File& file, uint64_t offset, uint32_t length, uint32_t pi
   });
 }
 
-void Volume::deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter) {
+void Volume::deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter, bool again) {
   struct Piece {
     std::shared_ptr<Buffer> memory;  // null: from disk
     std::span<std::byte> bytes;
@@ -207,6 +207,15 @@ void Volume::deliver(const std::shared_ptr<File>& file, const ReadWaiter& waiter
   if (disk) {
     lock.lock();
     if (fd) unpin(*file, range);
+    if (shortage(error)) {
+      lock.unlock();
+      if (!again) {
+        close_idle_fds(0);
+        return deliver(file, waiter, true);
+      }
+      if (const auto client = waiter.client.lock()) client->fail(waiter.slot, EIO);
+      return;
+    }
     if (error != 0) {
       lost(*file, range, error);
       file->waiters.push_back(waiter);
@@ -261,7 +270,8 @@ OpenAnswer Volume::open(std::weak_ptr<ReadClient> client, PassthroughHost& host,
     if (!std::exchange(file->asked, true)) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
     return {};
   }
-  auto opened = std::find_if(file->opened.begin(), file->opened.end(), [&](const Opened& o) { return o.host == &host; });
+  auto opened =
+      std::find_if(file->opened.begin(), file->opened.end(), [&](const Opened& o) { return o.host == &host; });
   if (opened == file->opened.end()) {
     int32_t backing_id = 0;
     if (file->published) {

@@ -1,8 +1,10 @@
 // Volume, the way of a received block to the disk: hash, write, sync; and blocks that cannot be stored.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "volume.h"
 #include "xxh64.h"
@@ -61,7 +63,7 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
   int error = 0;
   {
     std::unique_lock lock(file->mu);
-    for (;;) {
+    for (bool again = false;;) {
       error = 0;
       if (file->passed_through()) {
         error = EBUSY;  // the kernel reads that file: it is never written again
@@ -69,7 +71,11 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
       }
       if (!ensure_fd(*file, true)) {
         error = errno;
-        break;
+        if (!shortage(error) || std::exchange(again, true)) break;
+        lock.unlock();
+        close_idle_fds(0);
+        lock.lock();
+        continue;
       }
       const auto fd = file->fd;
       const uint32_t epoch = file->epoch;
@@ -85,8 +91,18 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
           error = n == 0 ? EIO : errno;
         }
       }
+      if (error != 0) {
+        // Half a block is none, but takes its space: of a full disk, too.
+        ::fallocate(fd->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(static_cast<uint64_t>(block) << shift_), static_cast<off_t>(bytes.size()));
+      }
       lock.lock();
       unpin(*file, range);
+      if (error == EBADF) {
+        // Opened while the disk was read-only (CacheDir::open).
+        error = EROFS;
+        if (file->fd == fd) close_fd(*file);
+      }
       // The file was unlinked while we wrote: the bytes went nowhere, write them into its successor.
       if (epoch == file->epoch) break;
     }

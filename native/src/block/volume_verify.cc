@@ -26,7 +26,11 @@ void Volume::attach_checked(uint64_t task, uint64_t ino, uint64_t size, std::vec
   disk_.submit([self = shared_from_this(), task, ino, size, resident = std::move(resident), published,
                 blocks = std::move(blocks), hashes = std::move(hashes)]() mutable {
     std::vector<std::byte> buffer(self->options_.block_size);
-    const UniqueFd fd = self->dir_.open(ino, false, false);
+    UniqueFd fd = self->dir_.open(ino, false, false);
+    if (!fd && shortage(errno)) {
+      self->close_idle_fds(0);
+      fd = self->dir_.open(ino, false, false);
+    }
     int error = 0;
     for (size_t i = 0; i < blocks.size() && i < hashes.size(); ++i) {
       const uint64_t start = static_cast<uint64_t>(blocks[i]) << self->shift_;
@@ -56,7 +60,13 @@ void Volume::verify(uint64_t task, uint64_t ino, std::vector<uint32_t> blocks, s
           const BlockRange range{blocks[i], blocks[i]};
           const uint32_t length = self->block_bytes(*file, blocks[i]);
           bool good = false;
-          if (self->ensure_fd(*file, false)) {
+          if (!self->ensure_fd(*file, false)) {
+            // Not looked at is not broken.
+            if (shortage(errno)) {
+              error = errno;
+              continue;
+            }
+          } else {
             const auto fd = file->fd;
             file->pinned.push_back(range);
             lock.unlock();

@@ -1,8 +1,5 @@
 #include "fetcher.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <limits>
 #include <mutex>
 #include <stdexcept>
@@ -10,31 +7,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "../base/threads.h"
 #include "endpoint.h"
 #include "loop.h"
 #include "tls.h"
 
 namespace dlfs::http {
-namespace {
-
-// Threads are born with every signal blocked: signals are the process's main thread's, and a SIGPIPE from OpenSSL's
-// write() stays an error code.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~AllSignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
 
 class Fetcher::Impl {
  public:
@@ -42,11 +20,10 @@ class Fetcher::Impl {
     if (options.threads == 0) throw std::invalid_argument("a fetcher needs a thread");
     for (unsigned i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<FetchLoop>(options));
     threads_.reserve(options.threads);
-    const AllSignalsBlocked blocked;
     try {
       for (unsigned i = 0; i < options.threads; ++i) {
-        threads_.emplace_back([loop = loops_[i].get()] { loop->run(); });
-        ::pthread_setname_np(threads_.back().native_handle(), ("dlfs-fetch-" + std::to_string(i % 1000)).c_str());
+        const std::string name = "dlfs-fetch-" + std::to_string(i % 1000);
+        threads_.push_back(start_thread(name.c_str(), [loop = loops_[i].get()] { loop->run(); }));
       }
     } catch (...) {
       stop();

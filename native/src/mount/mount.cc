@@ -33,7 +33,6 @@ bool configure(int context, unsigned command, const char* key, const char* value
   return ::syscall(SYS_fsconfig, context, command, key, value, 0) == 0;
 }
 
-
 // The parameters of a FUSE mount that both ways of mounting share.
 constexpr const char* kRootMode = "40000";
 constexpr const char* kMaxRead = "1048576";

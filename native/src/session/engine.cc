@@ -1,7 +1,6 @@
 #include "engine.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -10,6 +9,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <system_error>
+#include <utility>
+
+#include "../base/threads.h"
 
 namespace dlfs {
 namespace {
@@ -54,39 +56,51 @@ Engine::Engine(const EngineOptions& options, std::function<void()> wake)
   event.events = EPOLLIN;  // level triggered: every thread sees it
   event.data.u32 = 0;
   checked(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event), "epoll_ctl");
-  for (unsigned i = 0; i < options.session_threads; ++i) {
-    threads_.emplace_back([this] { serve_loop(); });
-    pthread_setname_np(threads_.back().native_handle(), "dlfs-session");
+  try {
+    for (unsigned i = 0; i < options.session_threads; ++i) {
+      threads_.push_back(start_thread("dlfs-session", [this] { serve_loop(); }));
+    }
+    threads_.push_back(start_thread("dlfs-tick", [this] { tick_loop(); }));
+  } catch (...) {
+    stop_threads();
+    throw;
   }
-  threads_.emplace_back([this] { tick_loop(); });
-  pthread_setname_np(threads_.back().native_handle(), "dlfs-tick");
 }
 
 Engine::~Engine() {
   std::vector<std::shared_ptr<Session>> all;
   {
     std::lock_guard lock(mu_);
-    for (const auto& [id, one] : sessions_) all.push_back(one);
+    for (auto& [id, one] : sessions_) {
+      one.leaving = true;
+      all.push_back(one.session);
+    }
   }
+  for (const auto& one : all) one->refuse(ENOTCONN);
+  notifier_.reset();
   // A reader of resident blocks would keep a thread in serve() for ever.
-  for (const auto& one : all) one->abort_pending(ENOTCONN);
+  for (const auto& one : all) one->end();
   all.clear();
   reads_->abort(ENOTCONN);
-  stopping_ = true;
-  const uint64_t one = 1;
-  while (::write(stop_.get(), &one, sizeof one) < 0 && errno == EINTR) {
-  }
-  for (auto& thread : threads_) thread.join();
+  stop_threads();
   std::unique_ptr<http::Fetcher> fetcher;
   {
     std::lock_guard lock(fetcher_mu_);
     fetcher = std::move(fetcher_);
   }
   fetcher.reset();  // finishes its requests as cancelled: their sinks still need volumes and the disk pool
-  notifier_.reset();
   disk_.reset();
   sessions_.clear();
   volumes_.clear();
+}
+
+void Engine::stop_threads() {
+  stopping_ = true;
+  const uint64_t one = 1;
+  while (::write(stop_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  }
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void Engine::resume(uint64_t run) {
@@ -120,8 +134,9 @@ StatsValues Engine::stats() {
   std::lock_guard lock(mu_);
   std::erase_if(counted_, [&](const auto& one) {
     if (one.use_count() > 1) return false;
-    // Whoever counted last let go of it before we looked.
-    std::atomic_thread_fence(std::memory_order_acquire);
+    // Giving back a reference orders what the others counted before they gave back theirs; a look at the count does
+    // not.
+    std::shared_ptr<VolumeStats>(one).reset();
     add_to(ended_, *one);
     return true;
   });
@@ -134,12 +149,17 @@ uint32_t Engine::add_session(SessionOptions options, UniqueFd fuse, UniqueFd mou
   std::lock_guard lock(mu_);
   options.id = next_id_++;
   const auto session = std::make_shared<Session>(options, std::move(fuse), std::move(volume), events_);
-  sessions_.emplace(options.id, session);
+  sessions_.emplace(options.id, Entry{session});
   if (mount) detached_.emplace(options.id, std::move(mount));
   epoll_event event{};
   event.events = kSessionEvents;
   event.data.u32 = options.id;
-  checked(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session->fd(), &event), "epoll_ctl");
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session->fd(), &event) != 0) {
+    const int error = errno;
+    sessions_.erase(options.id);
+    detached_.erase(options.id);
+    throw std::system_error(error, std::generic_category(), "epoll_ctl");
+  }
   return options.id;
 }
 
@@ -148,13 +168,36 @@ void Engine::remove_session(uint32_t id) {
   {
     std::lock_guard lock(mu_);
     const auto it = sessions_.find(id);
-    if (it == sessions_.end()) return;
-    session = std::move(it->second);
-    sessions_.erase(it);
+    if (it == sessions_.end() || std::exchange(it->second.leaving, true)) return;
+    session = it->second.session;
     detached_.erase(id);
   }
+  session->refuse(ENOTCONN);
+  try {
+    notifier_->submit(id, [this, id] { end_session(id); });
+  } catch (const std::system_error&) {
+    // No thread to be had: a notification that is under way may then wait until the kernel ends the connection.
+    end_session(id);
+  }
+}
+
+void Engine::end_session(uint32_t id) {
+  std::shared_ptr<Session> session;
+  {
+    std::lock_guard lock(mu_);
+    const auto it = sessions_.find(id);
+    if (it == sessions_.end()) return;
+    session = std::move(it->second.session);
+    sessions_.erase(it);
+  }
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, session->fd(), nullptr);
-  session->abort_pending(ENOTCONN);
+  session->end();
+}
+
+std::shared_ptr<Session> Engine::served(uint32_t id) {
+  std::lock_guard lock(mu_);
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second.session;
 }
 
 UniqueFd Engine::take_mount(uint32_t session) {
@@ -169,7 +212,7 @@ UniqueFd Engine::take_mount(uint32_t session) {
 std::shared_ptr<Session> Engine::session(uint32_t id) {
   std::lock_guard lock(mu_);
   const auto it = sessions_.find(id);
-  return it == sessions_.end() ? nullptr : it->second;
+  return it == sessions_.end() || it->second.leaving ? nullptr : it->second.session;
 }
 
 void Engine::serve_loop() {
@@ -180,7 +223,7 @@ void Engine::serve_loop() {
     epoll_event event{};
     const int n = ::epoll_wait(epoll_.get(), &event, 1, -1);
     if (n <= 0 || event.data.u32 == 0) continue;
-    const auto one = session(event.data.u32);
+    const auto one = served(event.data.u32);
     if (!one) continue;
     switch (one->serve(scratch, spin_)) {
       case Served::kIdle:
@@ -205,8 +248,10 @@ void Engine::tick_loop() {
     std::vector<std::shared_ptr<Volume>> volumes;
     {
       std::lock_guard lock(mu_);
-      for (const auto& [id, one] : sessions_) all.push_back(one);
-      for (const auto& [id, one] : volumes_) volumes.push_back(one);
+      for (const auto& [id, one] : sessions_) all.push_back(one.session);
+      if (budget_.starved()) {
+        for (const auto& [id, one] : volumes_) volumes.push_back(one);
+      }
     }
     const auto now = std::chrono::steady_clock::now();
     for (const auto& one : all) one->tick(now);

@@ -6,7 +6,10 @@
 //
 // Invariants:
 //  1. A session thread never waits for the origin: a request that cannot be answered is parked.
-//  2. Destruction order: fetcher (no more bytes), session threads, disk pool (drains its writes), then the rest.
+//  2. Destruction order: connections refuse, the notifier (nothing waits in the kernel for us any more), session
+//  threads,
+//     fetcher (no more bytes), disk pool (drains its writes), then the rest.
+//  3. A connection is served until its last notification has come back: that one may wait for a request of it.
 #pragma once
 
 #include <atomic>
@@ -51,11 +54,13 @@ class Engine {
   std::shared_ptr<Volume> volume(uint32_t id);
 
   // Takes over a mounted /dev/fuse descriptor and starts to serve it. `mount`: a mount that is to be attached later.
+  // Throws std::system_error.
   uint32_t add_session(SessionOptions options, UniqueFd fuse, UniqueFd mount, std::shared_ptr<Volume> volume);
   // The mount that is not attached yet; none where it is.
   UniqueFd take_mount(uint32_t session);
-  // Answers what waits with ENOTCONN... and closes the connection (the mount dies if it still stands).
+  // Answers what waits and what comes with ENOTCONN, then closes the connection (the mount dies if it still stands).
   void remove_session(uint32_t id);
+  // Null when it was removed.
   std::shared_ptr<Session> session(uint32_t id);
 
   EventQueue& events() { return events_; }
@@ -69,7 +74,15 @@ class Engine {
   BufferReads& reads() { return *reads_; }
 
  private:
+  struct Entry {
+    std::shared_ptr<Session> session;
+    bool leaving = false;
+  };
+
   void serve_loop();
+  void stop_threads();
+  std::shared_ptr<Session> served(uint32_t id);
+  void end_session(uint32_t id);
   // A buffer was freed: let the run that waited for it go on.
   void resume(uint64_t run);
   void tick_loop();
@@ -82,8 +95,8 @@ class Engine {
   std::mutex mu_;
   uint32_t next_id_ = 1;
   std::unordered_map<uint32_t, std::shared_ptr<Volume>> volumes_;
-  std::unordered_map<uint32_t, std::shared_ptr<Session>> sessions_;
-  std::unordered_map<uint32_t, UniqueFd> detached_;  // mounts that are to be attached, by session
+  std::unordered_map<uint32_t, Entry> sessions_;
+  std::unordered_map<uint32_t, UniqueFd> detached_;    // mounts that are to be attached, by session
   std::vector<std::shared_ptr<VolumeStats>> counted_;  // of every volume that something still counts for
   StatsValues ended_{};                                // sums of those that are gone
   std::atomic<bool> stopping_{false};

@@ -1,8 +1,6 @@
 #include "notifier.h"
 
-#include <pthread.h>
-
-#include <thread>
+#include "../base/threads.h"
 
 namespace dlfs {
 
@@ -18,7 +16,7 @@ void Notifier::submit(uint32_t session, std::function<void()> task) {
   if (!added) return;
   try {
     // It is waited for by its entry in the table.
-    std::thread([this, session] { run(session); }).detach();
+    start_thread("dlfs-notify", [this, session] { run(session); }).detach();
   } catch (...) {
     queues_.erase(it);
     throw;
@@ -26,7 +24,6 @@ void Notifier::submit(uint32_t session, std::function<void()> task) {
 }
 
 void Notifier::run(uint32_t session) {
-  pthread_setname_np(pthread_self(), "dlfs-notify");
   std::unique_lock lock(mu_);
   for (;;) {
     auto& queue = queues_[session];

@@ -1,7 +1,7 @@
 // Threads that talk to the kernel's caches, one a session and only while it has something to tell.
 //
-// A notification waits for locks that a request in flight may hold: on a dataset whose origin stalls it can take as long
-// as the read. So no session's notifications may stand in another's way, and no pool would be large enough.
+// A notification waits for locks that a request in flight may hold: on a dataset whose origin stalls it can take as
+// long as the read. So no session's notifications may stand in another's way, and no pool would be large enough.
 //
 // Invariants:
 //  1. Notifications of one session are told in order.

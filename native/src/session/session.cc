@@ -1,30 +1,24 @@
+// Session, what comes from the kernel: requests, told apart.
 #include "session.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 
-#include "killed.h"
+#include "../wire/decode.h"
 
 namespace dlfs {
 namespace {
 
 using std::chrono::steady_clock;
 
-// How long after an interrupt the kernel is asked to send it again. A killed process is gone within a second; the check
-// itself costs some microseconds, so this can be frequent.
-constexpr auto kInterruptAgain = std::chrono::milliseconds(200);
-
 // ioctls of /dev/fuse: _IOW(229, 1, struct fuse_backing_map) and _IOW(229, 2, uint32_t).
 const unsigned long kBackingOpen = _IOW(229, 1, wire::BackingMap);
 const unsigned long kBackingClose = _IOW(229, 2, uint32_t);
-
-constexpr int kMaxErrno = 511;
 
 // Requests of a turn: what one thread does in a millisecond or two, and a hundred times the cost of taking turns.
 constexpr unsigned kTurn = 128;
@@ -37,24 +31,6 @@ constexpr uint64_t kWantedFlags = wire::kInitAsyncRead | wire::kInitDoReaddirplu
                                   wire::kInitMaxPages | wire::kInitNoOpendirSupport | wire::kInitExplicitInvalData |
                                   wire::kInitExt | wire::kInitAllowIdmap;
 
-template <typename T>
-bool parse(std::span<const std::byte> body, T& out) {
-  if (body.size() < sizeof(T)) return false;
-  std::memcpy(&out, body.data(), sizeof(T));
-  return true;
-}
-
-// Nanoseconds that a request has waited.
-uint64_t since(const Pending& pending) {
-  return static_cast<uint64_t>(std::chrono::nanoseconds(steady_clock::now() - pending.since).count());
-}
-
-// A NUL-terminated name at the start of `body`.
-std::string_view parse_name(std::span<const std::byte> body) {
-  const auto* text = reinterpret_cast<const char*>(body.data());
-  return {text, ::strnlen(text, body.size())};
-}
-
 }  // namespace
 
 Session::Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume, EventQueue& events)
@@ -65,19 +41,19 @@ Session::Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> 
       stats_(volume_->stats()),
       io_timeout_(options.io_timeout.count()) {}
 
-Session::~Session() { volume_->disconnected(*this); }
+Session::~Session() {
+  if (options_.passthrough) volume_->disconnected(*this);
+}
 
 Served Session::serve(const Scratch& scratch, Spin& spin) {
   bool spinning = false;
   auto until = Spin::Clock::time_point::max();
   for (unsigned handled = 0; !ended_.load(std::memory_order_relaxed);) {
-    if (handled == kTurn) {
-      if (spinning) spin.end(true);
-      return Served::kMore;
-    }
+    if (handled == kTurn) return Served::kMore;
     const ssize_t n = ::read(fuse_.get(), scratch.request.data(), scratch.request.size());
-    if (n < 0) {
-      if (errno == EAGAIN) {
+    if (n <= 0) {
+      if (n < 0 && errno == EAGAIN) {
+        handled = 0;
         if (!spinning) {
           if (!spin.begin()) return Served::kIdle;
           spinning = true;
@@ -89,8 +65,8 @@ Served Session::serve(const Scratch& scratch, Spin& spin) {
         continue;
       }
       // Only these end the connection; a request that was withdrawn (ENOENT) or a lack of memory does not.
-      if (errno != ENODEV && errno != ECONNABORTED && errno != EBADF) continue;
-      const int error = errno;
+      const int error = n == 0 ? ENODEV : errno;
+      if (error != ENODEV && error != ECONNABORTED && error != EBADF) continue;
       if (spinning) spin.end(false);
       if (!ended_.exchange(true)) {
         events_.push(EventType::kSessionEnd, options_.id, 0, error == ENODEV ? 0 : error);
@@ -104,39 +80,27 @@ Served Session::serve(const Scratch& scratch, Spin& spin) {
     }
     wire::InHeader in;
     const auto bytes = scratch.request.first(static_cast<size_t>(n));
-    if (!parse(bytes, in) || in.len != bytes.size()) continue;
+    if (!wire::parse(bytes, in) || in.len != bytes.size()) continue;
     count(stats_.requests);
-    ++handled;
     // Credentials of the caller's cgroup extensions, if any, are behind the body.
     const size_t ext = static_cast<size_t>(in.total_extlen) * 8;
     const auto body = bytes.subspan(sizeof in);
     handle(in, body.first(body.size() - std::min(ext, body.size())), scratch);
+    ++handled;
   }
   if (spinning) spin.end(false);
   return Served::kEnded;
 }
 
-uint64_t Session::park(const wire::InHeader& in) {
-  return slots_.add({in.unique, in.nodeid, in.opcode, in.pid, steady_clock::now()});
-}
-
-std::optional<Pending> Session::take_metadata(uint64_t slot) {
-  auto pending = slots_.take(slot);
-  if (pending) {
-    count(stats_.metadata_requests);
-    count(stats_.metadata_ns, since(*pending));
-  }
-  return pending;
-}
-
 void Session::handle(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch) {
+  if (refused(in)) return;
   const auto ino = static_cast<double>(in.nodeid);
   switch (in.opcode) {
     case wire::kRead:
       return read(in, body, scratch);
     case wire::kLookup:
       events_.push(EventType::kLookup, options_.id, static_cast<double>(park(in)), ino, in.pid, 0, 0, 0,
-                   parse_name(body));
+                   wire::parse_name(body));
       return;
     case wire::kGetattr:
       events_.push(EventType::kGetattr, options_.id, static_cast<double>(park(in)), ino);
@@ -144,7 +108,7 @@ void Session::handle(const wire::InHeader& in, std::span<const std::byte> body, 
     case wire::kReaddir:
     case wire::kReaddirplus: {
       wire::ReadIn args{};
-      if (!parse(body, args)) return send(in.unique, EINVAL);
+      if (!wire::parse(body, args)) return send(in.unique, EINVAL);
       events_.push(EventType::kReaddir, options_.id, static_cast<double>(park(in)), ino,
                    static_cast<double>(args.offset), args.size, in.opcode == wire::kReaddirplus ? 1 : 0);
       return;
@@ -156,7 +120,7 @@ void Session::handle(const wire::InHeader& in, std::span<const std::byte> body, 
       return send(in.unique, 0);
     case wire::kForget: {
       wire::ForgetIn args{};
-      if (parse(body, args) && counts_.forget(in.nodeid, args.nlookup)) volume_->forget(in.nodeid);
+      if (wire::parse(body, args) && counts_.forget(in.nodeid, args.nlookup)) volume_->forget(in.nodeid);
       return;
     }
     case wire::kBatchForget:
@@ -229,7 +193,7 @@ void Session::init(const wire::InHeader& in, std::span<const std::byte> body) {
 
 void Session::read(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch) {
   wire::ReadIn args{};
-  if (!parse(body, args)) return send(in.unique, EINVAL);
+  if (!wire::parse(body, args)) return send(in.unique, EINVAL);
   count(stats_.reads);
   // max_read forbids it; fewer bytes than asked for would be taken for the end of the file.
   if (args.size > scratch.data.size() || args.offset > kMaxOffset) return send(in.unique, EIO);
@@ -240,7 +204,8 @@ void Session::read(const wire::InHeader& in, std::span<const std::byte> body, co
     count(stats_.read_bytes, static_cast<uint64_t>(n));
     return send(in.unique, 0, {&piece, 1});
   }
-  volume_->park(weak_from_this(), park(in), in.nodeid, args.offset, args.size, in.pid);
+  const uint64_t slot = park(in, (args.flags & O_DIRECT) != 0);
+  volume_->park(weak_from_this(), slot, in.nodeid, args.offset, args.size, in.pid);
 }
 
 void Session::send_open(uint64_t unique, const OpenAnswer& answer) {
@@ -275,204 +240,28 @@ void Session::reopen(uint64_t slot, uint64_t ino) {
 
 void Session::batch_forget(std::span<const std::byte> body) {
   wire::BatchForgetIn args{};
-  if (!parse(body, args)) return;
+  if (!wire::parse(body, args)) return;
   body = body.subspan(sizeof args);
   for (uint32_t i = 0; i < args.count; ++i) {
     wire::ForgetOne one{};
-    if (!parse(body, one)) return;
+    if (!wire::parse(body, one)) return;
     body = body.subspan(sizeof one);
     if (counts_.forget(one.nodeid, one.nlookup)) volume_->forget(one.nodeid);
   }
 }
 
-void Session::interrupt(const wire::InHeader& in, std::span<const std::byte> body) {
-  wire::InterruptIn args{};
-  if (!parse(body, args)) return;
-  count(stats_.interrupts);
-  if (const auto ticket = slots_.find(args.unique); ticket) {
-    const auto waiting = slots_.peek(*ticket);
-    if (waiting && is_killed(waiting->pid)) {
-      const auto pending = slots_.take(*ticket);
-      if (!pending) return;
-      count(stats_.killed);
-      return send(pending->unique, EINTR);
-    }
-  }
-  // Not waiting (being answered right now) or not killed: have the kernel send the interrupt again.
-  std::lock_guard lock(interrupts_mu_);
-  interrupts_.push_back({in.unique, steady_clock::now() + kInterruptAgain});
-}
-
-void Session::tick(steady_clock::time_point now) {
-  std::vector<uint64_t> due;
-  {
-    std::lock_guard lock(interrupts_mu_);
-    std::erase_if(interrupts_, [&](const DueInterrupt& one) {
-      if (one.at > now) return false;
-      due.push_back(one.unique);
-      return true;
-    });
-  }
-  for (const uint64_t unique : due) send(unique, EAGAIN);
-  if (now - looked_ >= kInterruptAgain) {
-    looked_ = now;
-    end_killed(now);
-  }
-  const std::chrono::milliseconds timeout(io_timeout_.load(std::memory_order_relaxed));
-  if (timeout.count() == 0) return;
-  for (const auto& pending : slots_.take_older(now - timeout)) {
-    send(pending.unique, EIO);
-    events_.push(EventType::kTimeout, options_.id, 0, static_cast<double>(pending.ino), pending.opcode);
-  }
-}
-
-void Session::end_killed(steady_clock::time_point now) {
-  for (const auto& [ticket, pid] : slots_.waiting_since(now - kInterruptAgain)) {
-    if (!is_killed(pid)) continue;
-    const auto pending = slots_.take(ticket);
-    if (!pending) continue;
-    count(stats_.killed);
-    send(pending->unique, EINTR);
-  }
-}
-
 void Session::xattr(const wire::InHeader& in, std::span<const std::byte> body) {
   wire::GetxattrIn args{};
-  if (!parse(body, args)) return send(in.unique, EINVAL);
+  if (!wire::parse(body, args)) return send(in.unique, EINVAL);
   const auto ino = static_cast<double>(in.nodeid);
   if (in.opcode == wire::kListxattr) {
     events_.push(EventType::kListxattr, options_.id, static_cast<double>(park(in)), ino, args.size);
     return;
   }
-  const std::string_view name = parse_name(body.subspan(sizeof args));
+  const std::string_view name = wire::parse_name(body.subspan(sizeof args));
   // security.capability and friends are asked for all the time and never exist here.
   if (!name.starts_with("user.dlfs.")) return send(in.unique, ENODATA);
   events_.push(EventType::kGetxattr, options_.id, static_cast<double>(park(in)), ino, args.size, 0, 0, 0, name);
-}
-
-void Session::send(uint64_t unique, int error, std::span<const std::span<const std::byte>> pieces) {
-  // The kernel drops an answer with a number that is no errno, and whoever asked would wait for ever.
-  if (error < 0 || error > kMaxErrno) error = EIO;
-  wire::OutHeader out{sizeof(wire::OutHeader), -error, unique};
-  std::array<iovec, 8> few{};
-  std::vector<iovec> many;
-  std::span<iovec> iov = few;
-  if (pieces.size() + 1 > few.size()) {
-    many.resize(pieces.size() + 1);
-    iov = many;
-  }
-  iov[0] = {&out, sizeof out};
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    iov[i + 1] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
-    out.len += static_cast<uint32_t>(pieces[i].size());
-  }
-  // ENOENT: the request was aborted; ENODEV: unmounted. Both leave nobody to answer.
-  while (::writev(fuse_.get(), iov.data(), static_cast<int>(pieces.size() + 1)) < 0 && errno == EINTR) {
-  }
-}
-
-void Session::answer(uint64_t slot, std::span<const std::span<const std::byte>> pieces) {
-  const auto pending = slots_.take(slot);
-  if (!pending) return;
-  uint64_t bytes = 0;
-  for (const auto& piece : pieces) bytes += piece.size();
-  count(stats_.waited_reads);
-  count(stats_.waited_ns, since(*pending));
-  count(stats_.read_bytes, bytes);
-  send(pending->unique, 0, pieces);
-}
-
-void Session::reply_error(uint64_t slot, int error) {
-  const auto pending = slots_.take(slot);
-  if (!pending) return;
-  if (pending->opcode == wire::kRead) {
-    count(stats_.failed_reads);
-  } else {
-    count(stats_.metadata_requests);
-    count(stats_.metadata_ns, since(*pending));
-  }
-  send(pending->unique, error);
-}
-
-void Session::reply_entry(uint64_t slot, const wire::Node& node) {
-  const auto pending = take_metadata(slot);
-  if (!pending) return;
-  if (node.ino != 0) counts_.add(node.ino);
-  send_struct(pending->unique, wire::encode_entry(node, options_.ownership, options_.ttl));
-}
-
-void Session::reply_attr(uint64_t slot, const wire::Node& node) {
-  const auto pending = take_metadata(slot);
-  if (pending) send_struct(pending->unique, wire::encode_attr_out(node, options_.ownership, options_.ttl));
-}
-
-void Session::reply_xattr(uint64_t slot, uint32_t asked, std::string_view value) {
-  const auto pending = take_metadata(slot);
-  if (!pending) return;
-  if (asked == 0) {
-    send_struct(pending->unique, wire::GetxattrOut{static_cast<uint32_t>(value.size()), 0});
-  } else if (value.size() > asked) {
-    send(pending->unique, ERANGE);
-  } else {
-    const std::span<const std::byte> piece = std::as_bytes(std::span(value.data(), value.size()));
-    send(pending->unique, 0, {&piece, 1});
-  }
-}
-
-void Session::reply_statfs(uint64_t slot, const wire::StatfsOut& out) {
-  const auto pending = take_metadata(slot);
-  if (pending) send_struct(pending->unique, out);
-}
-
-void Session::reply_dir(uint64_t slot, uint32_t size, bool plus, std::span<const DirEntry> entries) {
-  const auto pending = take_metadata(slot);
-  if (!pending) return;
-  std::vector<std::byte> out(std::min<size_t>(size, 1U << 20));
-  size_t used = 0;
-  for (const auto& entry : entries) {
-    wire::EntryOut full{};
-    const bool dots = entry.name == "." || entry.name == "..";
-    if (plus && !dots) full = wire::encode_entry(entry.node, options_.ownership, options_.ttl);
-    const size_t next = wire::append_dirent(out, used, entry.node, entry.name, entry.cookie, plus ? &full : nullptr);
-    if (next == used) break;
-    used = next;
-    if (plus && !dots) counts_.add(entry.node.ino);
-  }
-  const std::span<const std::byte> piece = std::span(out).first(used);
-  send(pending->unique, 0, {&piece, 1});
-}
-
-int Session::notify(int32_t code, std::span<const std::span<const std::byte>> pieces) {
-  wire::OutHeader out{sizeof(wire::OutHeader), code, 0};
-  std::array<iovec, 4> iov{};
-  iov[0] = {&out, sizeof out};
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    iov[i + 1] = {const_cast<std::byte*>(pieces[i].data()), pieces[i].size()};
-    out.len += static_cast<uint32_t>(pieces[i].size());
-  }
-  const ssize_t n = ::writev(fuse_.get(), iov.data(), static_cast<int>(pieces.size() + 1));
-  return n >= 0 || errno == ENOENT ? 0 : errno;  // ENOENT: the kernel does not have it cached
-}
-
-int Session::notify_inval_inode(uint64_t ino) {
-  const wire::NotifyInvalInodeOut body{ino, 0, 0};
-  const std::span<const std::byte> piece = std::as_bytes(std::span(&body, 1));
-  return notify(wire::kNotifyInvalInode, {&piece, 1});
-}
-
-int Session::notify_inval_entry(uint64_t parent, std::string_view name) {
-  const wire::NotifyInvalEntryOut body{parent, static_cast<uint32_t>(name.size()), 0};
-  const std::array<std::byte, 1> nul{};
-  const std::array<std::span<const std::byte>, 3> pieces{std::as_bytes(std::span(&body, 1)),
-                                                         std::as_bytes(std::span(name.data(), name.size())), nul};
-  return notify(wire::kNotifyInvalEntry, pieces);
-}
-
-int Session::notify_inc_epoch() { return notify(wire::kNotifyIncEpoch, {}); }
-
-void Session::abort_pending(int error) {
-  ended_.store(true);
-  for (const auto& pending : slots_.take_all()) send(pending.unique, error);
 }
 
 int32_t Session::backing_open(int fd) {

@@ -9,11 +9,15 @@
 // any signal, while EINTR would reach the application. So an INTERRUPT is answered with EINTR for the request only if
 // the process is really being killed (/proc/TID/status); else the INTERRUPT itself gets EAGAIN a little later, which
 // makes the kernel send it again: a kill that comes afterwards is seen. O_DIRECT reads are sent in the background and
-// waited for without signals, so no INTERRUPT ever comes for them: what has waited for a while is looked at by the
-// ticker too.
+// waited for without signals, so no INTERRUPT ever comes for them: those that have waited for a while are looked at by
+// the ticker.
 //
 // A reader that works through small files sends its next request some tens of microseconds after an answer. A thread
 // that has just answered therefore looks for it for a moment before it sleeps (spin.h): a wake-up costs more than that.
+//
+// A connection leaves in two steps. From refuse() on it answers everything with an error, what waits and what comes; so
+// whoever holds a page or a directory in the kernel lets go of it, and notifications that wait for that come back. Then
+// end() stops it.
 //
 // Invariants:
 //  1. Every request that takes a reply gets exactly one.
@@ -100,8 +104,10 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   int notify_inval_entry(uint64_t parent, std::string_view name);
   int notify_inc_epoch();
   uint64_t lookup_count(uint64_t ino) { return counts_.count(ino); }
-  // Ends every wait and the connection; serve() returns false from then on.
-  void abort_pending(int error);
+  // Answers all that waits and all that comes with `error` from now on.
+  void refuse(int error);
+  // serve() handles nothing from now on. What the kernel still waits for ends when the descriptor is closed.
+  void end();
 
   // ReadClient
   void answer(uint64_t slot, std::span<const std::span<const std::byte>> pieces) override;
@@ -111,7 +117,6 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   int32_t backing_open(int fd) override;
   void backing_close(int32_t id) override;
 
-
  private:
   struct DueInterrupt {
     uint64_t unique;
@@ -119,6 +124,7 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   };
 
   void handle(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch);
+  bool refused(const wire::InHeader& in);
   void init(const wire::InHeader& in, std::span<const std::byte> body);
   void read(const wire::InHeader& in, std::span<const std::byte> body, const Scratch& scratch);
   void open(const wire::InHeader& in);
@@ -135,7 +141,7 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
     send(unique, 0, {&piece, 1});
   }
   int notify(int32_t code, std::span<const std::span<const std::byte>> pieces);
-  uint64_t park(const wire::InHeader& in);
+  uint64_t park(const wire::InHeader& in, bool deaf = false);
   // Takes a request that the control plane answers, and counts how long that took.
   std::optional<Pending> take_metadata(uint64_t slot);
   void send_open(uint64_t unique, const OpenAnswer& answer);
@@ -150,7 +156,8 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   std::mutex interrupts_mu_;
   std::vector<DueInterrupt> interrupts_;
   std::chrono::steady_clock::time_point looked_{};  // when end_killed() last looked; the ticker's own
-  std::atomic<int64_t> io_timeout_;  // milliseconds
+  std::atomic<int64_t> io_timeout_;                 // milliseconds
+  std::atomic<int> refusing_{0};                    // the errno for everything, once refuse() was called
   std::atomic<bool> ended_{false};
 };
 

@@ -53,12 +53,12 @@ std::optional<uint64_t> Slots::find(uint64_t unique) {
   return it->second;
 }
 
-std::vector<std::pair<uint64_t, uint32_t>> Slots::waiting_since(std::chrono::steady_clock::time_point deadline) {
+std::vector<std::pair<uint64_t, uint32_t>> Slots::deaf_since(std::chrono::steady_clock::time_point deadline) {
   std::vector<std::pair<uint64_t, uint32_t>> out;
   std::lock_guard lock(mu_);
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
-    if (!entry.live || entry.pending.since > deadline) continue;
+    if (!entry.live || !entry.pending.deaf || entry.pending.since > deadline) continue;
     out.emplace_back((static_cast<uint64_t>(entry.generation) << kIndexBits) | i, entry.pending.pid);
   }
   return out;

@@ -23,6 +23,7 @@ struct Pending {
   uint64_t ino = 0;
   uint32_t opcode = 0;
   uint32_t pid = 0;
+  bool deaf = false;  // sent in the background and waited for without signals: no INTERRUPT ever comes for it
   std::chrono::steady_clock::time_point since;
 };
 
@@ -35,8 +36,8 @@ class Slots {
   std::optional<Pending> peek(uint64_t ticket);
   // The ticket that the kernel knows as `unique`, if it is still waiting.
   std::optional<uint64_t> find(uint64_t unique);
-  // Tickets and callers of what has waited since before `deadline`, without taking it.
-  std::vector<std::pair<uint64_t, uint32_t>> waiting_since(std::chrono::steady_clock::time_point deadline);
+  // Tickets and callers of deaf requests that have waited since before `deadline`, without taking them.
+  std::vector<std::pair<uint64_t, uint32_t>> deaf_since(std::chrono::steady_clock::time_point deadline);
   // Takes all that have waited since before `deadline`.
   std::vector<Pending> take_older(std::chrono::steady_clock::time_point deadline);
   // Takes all.
