@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import type { Tone } from '../format/cells.ts';
 import { writeDocument, writeTable, type Format, type TableColumn } from '../format/documents.ts';
 import { count, UNKNOWN } from '../format/human.ts';
+import type { Output } from '../output.ts';
 import { formatSize } from '../../base/size.ts';
 import { datasetTarget, nodeTarget, type TargetOptions } from '../target.ts';
 
@@ -45,7 +46,7 @@ export interface GetOptions extends TargetOptions {
 export async function getDatasets(name: string | null, options: GetOptions, context: Context): Promise<void> {
   const { datasets, problems } = await chosen(name, options, context);
   if (options.output === 'json' || options.output === 'yaml') {
-    writeDocument(asManifests(datasets, name !== null), options.output, context.output);
+    writeManifests(datasets, options.output, context.output);
     return;
   }
   if (datasets.length === 0) context.output.line('no datasets');
@@ -71,11 +72,18 @@ async function chosen(
     : { datasets: datasets.filter((dataset) => dataset.namespace === namespace), problems };
 }
 
-/** Manifests with their status; one alone as itself, several as a List, as kubectl does. */
-function asManifests(datasets: readonly DatasetView[], single: boolean): unknown {
+/** Manifests with their status: in YAML a document each, in JSON one alone as itself and several as a List, as kubectl does. */
+function writeManifests(datasets: readonly DatasetView[], format: 'json' | 'yaml', output: Output): void {
   const items = datasets.map(({ manifest, phase, conditions, generation, directory, snapshot }) => ({
     ...manifest,
     status: { phase, directory, conditions, generation, snapshot },
   }));
-  return single ? items[0] : { apiVersion: 'v1', kind: 'List', items };
+  if (format === 'json') {
+    writeDocument(items.length === 1 ? items[0] : { apiVersion: 'v1', kind: 'List', items }, format, output);
+    return;
+  }
+  for (const [index, item] of items.entries()) {
+    if (index > 0) output.line('---');
+    writeDocument(item, format, output);
+  }
 }

@@ -104,3 +104,14 @@ function shareOf({ state, progress }: JobView): number | null {
   if (totalBytes !== null && totalBytes > 0) return bytes / totalBytes;
   return totalFiles === null || totalFiles === 0 ? null : files / totalFiles;
 }
+
+/**
+ * Globs, or all: nobody means everything by writing nothing where something is taken away.
+ * @throws DlfsError `invalid-argument` for neither or both
+ */
+export function chosen(name: string, globs: readonly string[], all: boolean): string[] {
+  if (all === globs.length > 0) {
+    throw new DlfsError('invalid-argument', `write which files to ${name}: globs, or --all`);
+  }
+  return [...globs];
+}
