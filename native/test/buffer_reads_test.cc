@@ -50,7 +50,7 @@ std::map<uint64_t, Done> ended(EventQueue& queue) {
 // Waits until what was queued before has run; the pool has one thread.
 void wait_for(DiskPool& pool) {
   std::promise<void> done;
-  pool.submit([&done] { done.set_value(); }, false);
+  pool.submit([&done] { done.set_value(); }, DiskWork::kIdle);
   done.get_future().wait();
 }
 

@@ -6,90 +6,41 @@
  * 2. Every refusal is one line that names the option as the user wrote it and says what to write instead.
  */
 import { z } from 'zod';
-import { parseDuration, parseDurationOrNever } from '../base/duration.ts';
 import { DlfsError } from '../base/errors.ts';
 import { parseLogLevels } from '../base/log.ts';
-import { formatSize, parseSize, parseSizeOrShare, type SizeOrShare } from '../base/size.ts';
+import { parseSize, parseSizeOrShare, type SizeOrShare } from '../base/size.ts';
+import * as values from '../dataset/option-values.ts';
 import { parseSourceOptions, type SourceOptions } from '../dataset/source-options.ts';
 import { longName, SOURCE_ROWS, type GivenOptions } from './option-table.ts';
-
-/** A block holds a page at least (4 KiB); one GET at most (16 MiB). */
-const MIN_BLOCK = 4096;
-const MAX_BLOCK = 16 * 1024 * 1024;
-
-/** A run under way, one being written and a few that readers hold must fit at once; less would serve nothing but waits. */
-const MIN_BLOCKS = 8;
 
 /** Each name of a listing takes some 100 bytes of the disk: a trillion of them is a typing error. */
 const MAX_LIST_LIMIT = 1e12;
 
-/** A refresh more often than once a second would be all that the origin hears. */
-const MIN_REFRESH_MS = 1000;
-
-/** The largest user id; 2^32 - 1 means "none" to the kernel. */
-const MAX_ID = 2 ** 32 - 2;
-
-const count = (what: string, least: number, most: number): z.ZodType<number, string> =>
-  converted((text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new DlfsError('invalid-argument', `write ${what} as a whole number from ${least} to ${most}, not "${text}"`);
-  });
-
-const mode = converted((text) => {
-  const value = /^(?:0o?)?[0-7]{1,3}$/.test(text) ? Number.parseInt(text.replace(/^0o/, ''), 8) : -1;
-  if (value >= 0) return value;
-  throw new DlfsError('invalid-argument', `write permissions in octal, like 0444, not "${text}"`);
-});
-
-const blockSize = converted((text) => {
-  const value = parseSize(text);
-  const powerOfTwo = value > 0 && Number.isInteger(Math.log2(value));
-  if (powerOfTwo && value >= MIN_BLOCK && value <= MAX_BLOCK) return value;
-  throw new DlfsError(
-    'invalid-argument',
-    `a block is a power of two from ${formatSize(MIN_BLOCK)} to ${formatSize(MAX_BLOCK)}, for example 1MiB, not "${text}"`,
-  );
-});
-
-const refresh = converted((text) => {
-  const value = parseDurationOrNever(text);
-  if (value === 'never' || value >= MIN_REFRESH_MS) return value;
-  throw new DlfsError('invalid-argument', `write 1s or longer, or never, not "${text}"`);
-});
-
 const MOUNT_OPTIONS = z
   .strictObject({
     cacheDir: z.string().min(1, 'write the path of a directory').prefault('/var/cache/dlfs'),
-    cacheSize: converted(parseSize).prefault('10GiB'),
-    cacheFiles: converted((text) => (text === 'unlimited' ? Infinity : Number(text)))
-      .refine(
-        (files) => files === Infinity || (Number.isSafeInteger(files) && files >= 1),
-        'write a whole number ≥ 1, or unlimited',
-      )
-      .prefault('unlimited'),
-    cacheFloor: converted(parseSizeOrShare).prefault('15%'),
-    blockSize: blockSize.prefault('1MiB'),
-    memory: converted(parseSize).prefault('512MiB'),
-    open: z.enum(['auto', 'stateless', 'passthrough'], 'write auto, stateless or passthrough').default('auto'),
-    uid: count('a user id', 0, MAX_ID).prefault('0'),
-    gid: count('a group id', 0, MAX_ID).prefault('0'),
-    fileMode: mode.prefault('0444'),
-    dirMode: mode.prefault('0555'),
-    refresh: refresh.prefault('5m'),
-    listLimit: count('names', 1, MAX_LIST_LIMIT).prefault('10000000'),
-    ioTimeout: converted(parseDuration).prefault('5m'),
+    cacheSize: values.cacheBytes.prefault(values.DEFAULTS.cacheBytes),
+    cacheFiles: values.cacheFiles.prefault(values.DEFAULTS.cacheFiles),
+    cacheFloor: values.converted(parseSizeOrShare).prefault('15%'),
+    blockSize: values.blockSize.prefault(values.DEFAULTS.blockSize),
+    memory: values.converted(parseSize).prefault('512MiB'),
+    open: values.open.prefault(values.DEFAULTS.open),
+    uid: values.uid.prefault(values.DEFAULTS.uid),
+    gid: values.gid.prefault(values.DEFAULTS.gid),
+    fileMode: values.permissions.prefault(values.DEFAULTS.fileMode),
+    dirMode: values.permissions.prefault(values.DEFAULTS.dirMode),
+    refresh: values.refresh.prefault(values.DEFAULTS.refresh),
+    listLimit: values.count('names', 1, MAX_LIST_LIMIT).prefault('10000000'),
+    ioTimeout: values.ioTimeout.prefault(values.DEFAULTS.ioTimeout),
     foreground: z.boolean().default(false),
     logFile: z.string().min(1, 'write the path of a file').nullable().default(null),
-    logLevel: converted(parseLogLevels).prefault('info'),
+    logLevel: values.converted(parseLogLevels).prefault('info'),
   })
-  .refine(({ cacheSize, blockSize: block }) => cacheSize >= MIN_BLOCKS * block, {
-    path: ['cacheSize'],
-    message: `must hold ${MIN_BLOCKS} blocks at least: give more, or a smaller --block-size`,
-  })
-  .refine(({ memory, blockSize: block }) => memory >= MIN_BLOCKS * block, {
-    path: ['memory'],
-    message: `must hold ${MIN_BLOCKS} blocks at least: give more, or a smaller --block-size`,
+  .superRefine(({ cacheSize, memory, blockSize }, context) => {
+    for (const [name, bytes] of [['cacheSize', cacheSize] as const, ['memory', memory] as const]) {
+      const wrong = values.cacheTooSmall(bytes, blockSize, '--block-size');
+      if (wrong !== null) context.addIssue({ code: 'custom', path: [name], message: wrong });
+    }
   })
   .refine(({ cacheFloor }) => cacheFloor.kind === 'size' || cacheFloor.share < 1, {
     path: ['cacheFloor'],
@@ -142,16 +93,4 @@ function firstIssue(error: z.ZodError): string {
   if (issue === undefined) return 'the options of the mount are not valid';
   const name = issue.path.map((part) => longName(String(part))).join('.');
   return name === '' ? issue.message : `--${name}: ${issue.message}`;
-}
-
-/** A text that one of our parsers takes; its refusal becomes the schema's. */
-function converted<T>(parse: (text: string) => T): z.ZodType<T, string> {
-  return z.string().transform((text, context) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: DlfsError.from(error).message });
-      return z.NEVER;
-    }
-  });
 }

@@ -12,17 +12,27 @@ import type { KernelNames } from '../fs/snapshot/kernel-names.ts';
 import type { NameChange } from '../cache/index/rows.ts';
 import { EVENT, type NativeEvent } from '../native/events.ts';
 import type { NativeHost } from '../native/host.ts';
-import { setReadahead } from './readahead-knob.ts';
+import type { KernelFeatures } from './kernel.ts';
+import { deviceOf, setReadahead } from './readahead-knob.ts';
 
 /** What a session is made of. */
 export interface SessionOptions {
   readonly host: NativeHost;
   readonly volume: number;
   readonly dir: string;
-  /** Whether the kernel can drop all names at once. */
-  readonly incEpoch: boolean;
+  readonly kernel: Pick<KernelFeatures, 'incEpoch' | 'mountBeneath'>;
   readonly log: Logger;
 }
+
+/**
+ * Where the mount goes.
+ *
+ * - `empty`: to a directory where nothing is mounted.
+ * - `ready`: the same, but nobody sees it before it can answer.
+ * - `instead`: in place of the mount that is seen there, in one step: whoever looks sees the one or the other, never the
+ *   directory below. On kernels before 6.5 it goes over that one, which stays below until this one is unmounted.
+ */
+export type MountPlace = 'empty' | 'ready' | 'instead';
 
 /** How to mount. */
 export interface MountWish {
@@ -34,6 +44,7 @@ export interface MountWish {
   readonly fileMode: number;
   readonly dirMode: number;
   readonly ioTimeoutMs: number;
+  readonly place: MountPlace;
 }
 
 /**
@@ -57,6 +68,10 @@ export class MountedSession implements KernelNames, AsyncDisposable {
   #session = 0;
   #registration: Disposable | null = null;
   #live = false;
+  /** `major:minor` of the mount; null before it is at its directory. */
+  device: string | null = null;
+  /** It is not seen at the directory any more: another mount has taken its place. */
+  #replaced = false;
 
   constructor(options: SessionOptions) {
     this.#o = options;
@@ -80,13 +95,15 @@ export class MountedSession implements KernelNames, AsyncDisposable {
    */
   async mount(wish: MountWish, onNumber: (session: number) => void): Promise<void> {
     const { host, volume, dir, log } = this.#o;
+    const { place, ...request } = wish;
     const result = host.engine.mount(volume, {
       dir,
       allowOther: true,
+      detached: place !== 'empty',
       entryTtl: ENTRY_TTL,
       attrTtl: ATTR_TTL,
       maxReadahead: MAX_READAHEAD,
-      ...wish,
+      ...request,
     });
     if (result.errno !== 0) throw mountError(result.errno, result.step, dir);
     this.#session = result.session;
@@ -102,7 +119,32 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     });
     const agreed = await ready.promise;
     log.debug('mounted', { protocol: `7.${agreed.b}` });
-    await setReadahead(dir, log);
+    const device = place === 'empty' ? await deviceOf(dir) : this.#attach(place);
+    this.device = device;
+    if (device !== null) await setReadahead(device, log);
+  }
+
+  /** @returns the device of the mount, which is at the directory now */
+  #attach(place: Exclude<MountPlace, 'empty'>): string {
+    const { host, dir, log, kernel } = this.#o;
+    const { engine, binding } = host;
+    const beneath = place === 'instead' && kernel.mountBeneath;
+    const { errno, device } = engine.attachMount(this.#session, dir, beneath);
+    if (errno !== 0) throw mountError(errno, 'attach', dir);
+    if (!beneath) return device;
+    const left = binding.unmount(dir, true);
+    if (left !== 0) log.warn('the mount before this one could not be taken away', { dir, errno: left });
+    return device;
+  }
+
+  /** Another mount has taken its place: it goes on for those who hold something of it, and ends with the last of them. */
+  replaced(): void {
+    this.#replaced = true;
+  }
+
+  /** Another limit for waits, milliseconds; 0: wait for ever. */
+  setIoTimeout(ioTimeoutMs: number): void {
+    if (this.#live) this.#o.host.engine.setIoTimeout(this.#session, ioTimeoutMs);
   }
 
   /** References that the kernel holds to an inode. */
@@ -113,7 +155,7 @@ export class MountedSession implements KernelNames, AsyncDisposable {
   /** Tells the kernel which names mean something else now. */
   async forget(changes: readonly NameChange[], directories: readonly number[], everything: boolean): Promise<void> {
     if (!this.#live) return;
-    const epoch = this.#o.incEpoch;
+    const epoch = this.#o.kernel.incEpoch;
     const named = epoch ? [] : changes;
     if (!epoch && everything) {
       this.#o.log.warn(
@@ -138,7 +180,7 @@ export class MountedSession implements KernelNames, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#session === 0) return;
     const { host, dir, log } = this.#o;
-    if (this.#live) {
+    if (this.#live && !this.#replaced) {
       // Whoever still reads keeps the mount busy: then it is detached, and ends when they let go of it.
       const errno = host.binding.unmount(dir, false);
       if (errno !== 0) {

@@ -25,11 +25,13 @@ export async function deviceOf(dir: string): Promise<string | null> {
   return mounts.at(-1)?.[2] ?? null;
 }
 
-/** Sets the knob; a kernel that refuses leaves slower sequential reads and one log line. */
-export async function setReadahead(dir: string, log: Logger): Promise<void> {
+/**
+ * Sets the knob; a kernel that refuses leaves slower sequential reads and one log line.
+ * @param device `MAJ:MIN`
+ */
+export async function setReadahead(device: string, log: Logger): Promise<void> {
   try {
-    const device = await deviceOf(dir);
-    if (device !== null) await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KB));
+    await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KB));
   } catch (error) {
     log.warn('cannot raise the readahead of the mount: sequential reads are slower', { err: error });
   }

@@ -4,14 +4,16 @@
  * Invariants:
  * 1. `serve` either returns a mount that answers, or throws a DlfsError and leaves nothing behind.
  */
+import { join } from 'node:path';
 import { DatasetServer } from './dataset/dataset-server.ts';
 import type { DatasetOptions } from './dataset/dataset-options.ts';
 import { DataPlane, type DataPlaneDependencies, type DataPlaneOptions } from './node/data-plane.ts';
 import type { OpenMode } from './open-mode.ts';
+import { StatsFile } from './stats-file.ts';
 import type { ServingStats } from './stats.ts';
 
-/** How to serve a source at a directory. */
-export interface ServeOptions extends DatasetOptions, DataPlaneOptions {}
+/** How to serve a source at a directory: the quota is what the process has. */
+export interface ServeOptions extends Omit<DatasetOptions, 'name' | 'quota' | 'origin' | 'cacheOf'>, DataPlaneOptions {}
 
 /** A mount that serves. Disposing it unmounts, commits and lets go of everything. */
 export interface Serving extends AsyncDisposable {
@@ -32,8 +34,12 @@ export interface Serving extends AsyncDisposable {
  */
 export async function serve(options: ServeOptions, deps: DataPlaneDependencies): Promise<Serving> {
   await using stack = new AsyncDisposableStack();
+  const quota = { bytes: options.cacheBytes, files: options.cacheFiles, reserve: 0 };
   const plane = stack.use(DataPlane.start(options, deps));
-  const dataset = stack.use(await DatasetServer.start(options, plane, deps));
+  const dataset = stack.use(
+    await DatasetServer.start({ ...options, name: options.dir, quota, origin: 'needed', cacheOf: null }, plane, deps, 'empty'),
+  );
+  stack.use(new StatsFile(join(dataset.cacheFolder, "stats.json"), () => dataset.stats(), deps.clock, deps.log));
   const held = stack.move();
   let disposed: Promise<void> | null = null;
   return {

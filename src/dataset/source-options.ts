@@ -1,78 +1,101 @@
 /**
  * The options that describe a source, as one schema.
  *
- * What a command line, a mount unit or a manifest gives is checked here once; the rest of the program takes the result's
- * word. No secret is among these options: a key is named by profile or environment, never written here.
+ * What a command line or a mount unit gives is checked here once; a manifest is checked by its own schema (`manifest/`), made of
+ * the same values and rules, and gives the same `SourceOptions`. The rest of the program takes the result's word. No secret is
+ * among these options: a key is named by profile, file or environment, never written here.
  *
  * Invariants:
- * 1. A value of `SourceOptions` came from `parseSourceOptions`: combinations that cannot work do not exist in it.
+ * 1. A value of `SourceOptions` came from one of the two schemas: combinations that cannot work do not exist in it.
  * 2. Every refusal is one line that names the option as the user wrote it and says what to write instead.
  */
 import { z } from 'zod';
 import { DlfsError } from '../base/errors.ts';
+import * as values from './option-values.ts';
 import { parseSourceReference, type SourceReference } from './source-reference.ts';
 
-/** A region's name, as it stands in signatures and host names. */
-const REGION = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/i;
+/** What of a source is looked at for combinations that cannot work. */
+export interface SourceTraits {
+  readonly endpoint?: string | undefined;
+  readonly anonymous: boolean;
+  readonly requesterPays: boolean;
+  /** Keys are named: a profile, a file, an environment, a secret. */
+  readonly namesKeys: boolean;
+  /** Certificate authorities are given. */
+  readonly namesAuthorities: boolean;
+}
 
-/** A profile's name in the AWS configuration files: anything that fits on its section's line. */
-// eslint-disable-next-line no-control-regex -- control characters are what this refuses
-const PROFILE = /^[^\u0000-\u001f\u007f\]]{1,256}$/;
+/** A combination that cannot work. */
+export interface SourceConflict {
+  /** Which trait is at fault. */
+  readonly trait: 'anonymous' | 'requesterPays' | 'namesAuthorities';
+  /** To stand behind the trait's name. */
+  readonly message: string;
+}
 
-const endpoint = z
-  .string()
-  .transform((text, context) => {
-    const url = URL.parse(text);
-    const wrong = whatIsWrongWith(url);
-    if (url === null || wrong !== null) {
-      context.addIssue({ code: 'custom', message: wrong ?? 'not a URL' });
-      return z.NEVER;
-    }
-    return `${url.origin}${url.pathname === '/' ? '' : url.pathname.replace(/\/+$/, '')}`;
-  })
-  .describe('URL of the S3 endpoint; without it, AWS');
-
-function whatIsWrongWith(url: URL | null): string | null {
-  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '') {
-    return 'write a URL like https://s3.example.com or http://127.0.0.1:9000';
+/**
+ * Looks for combinations that cannot work.
+ * @param say how the place where they were written calls the option for keys, and the one for none
+ */
+export function sourceConflicts(
+  traits: SourceTraits,
+  say: { readonly keys: string; readonly anonymous: string },
+): SourceConflict[] {
+  const { endpoint, anonymous, requesterPays, namesKeys, namesAuthorities } = traits;
+  const found: SourceConflict[] = [];
+  if (anonymous && namesKeys) {
+    found.push({ trait: 'anonymous', message: `goes without keys, so it cannot go together with ${say.keys}` });
   }
-  if (url.username !== '' || url.password !== '')
-    return 'keys do not belong into the URL: use a profile or the environment';
-  if (url.search !== '' || url.hash !== '') return 'a URL without "?" and "#" is needed';
-  return null;
+  if (anonymous && requesterPays) {
+    const message = `needs keys of who pays, so it cannot go together with ${say.anonymous}`;
+    found.push({ trait: 'requesterPays', message });
+  }
+  if (namesAuthorities && endpoint?.startsWith('http:') === true) {
+    found.push({ trait: 'namesAuthorities', message: 'has no use with a plain http:// endpoint; write https://' });
+  }
+  return found;
 }
 
 /** The schema; its input is what the user wrote. */
 export const SOURCE_OPTIONS = z
   .strictObject({
     source: z.string().describe('s3://BUCKET[/PREFIX]'),
-    endpoint: endpoint.optional(),
-    region: z.string().regex(REGION, 'write a region like eu-central-1').optional(),
-    profile: z.string().regex(PROFILE, 'write the name of a section of ~/.aws/config').optional(),
+    endpoint: values.endpoint.optional(),
+    region: values.region.optional(),
+    profile: values.profile.optional(),
     anonymous: z.boolean().default(false),
     pathStyle: z.boolean().default(false),
     caFile: z.string().min(1, 'write the path of a PEM file').optional(),
     requesterPays: z.boolean().default(false),
   })
-  .refine((options) => !(options.anonymous && options.profile !== undefined), {
-    path: ['anonymous'],
-    message: 'goes without keys, so it cannot go together with --profile',
-  })
-  .refine((options) => !(options.anonymous && options.requesterPays), {
-    path: ['requesterPays'],
-    message: 'needs keys of who pays, so it cannot go together with --anonymous',
-  })
-  .refine(
-    (options) =>
-      options.caFile === undefined || options.endpoint === undefined || options.endpoint.startsWith('https:'),
-    {
-      path: ['caFile'],
-      message: 'has no use with a plain http:// endpoint; write https://',
-    },
-  );
+  .superRefine(({ endpoint, anonymous, requesterPays, profile, caFile }, context) => {
+    const traits = {
+      endpoint,
+      anonymous,
+      requesterPays,
+      namesKeys: profile !== undefined,
+      namesAuthorities: caFile !== undefined,
+    };
+    for (const { trait, message } of sourceConflicts(traits, { keys: '--profile', anonymous: '--anonymous' })) {
+      context.addIssue({ code: 'custom', path: [trait === 'namesAuthorities' ? 'caFile' : trait], message });
+    }
+  });
 
 /** What the user may write. */
 export type SourceOptionsInput = z.input<typeof SOURCE_OPTIONS>;
+
+/** Where keys are, when neither a profile nor the SDK's own chain is meant. They are read anew at each renewal. */
+export type NamedKeys =
+  /** Names of variables of the process. */
+  | {
+      readonly kind: 'environment';
+      readonly accessKeyId: string;
+      readonly secretAccessKey: string;
+      /** Null: keys without a session. */
+      readonly sessionToken: string | null;
+    }
+  /** A shared credentials file as all AWS tools know it, and a section of it. */
+  | { readonly kind: 'file'; readonly path: string; readonly profile: string };
 
 /** Checked options of a source. */
 export interface SourceOptions {
@@ -83,12 +106,16 @@ export interface SourceOptions {
   readonly region: string | null;
   /** Null: by the SDK's own chain. */
   readonly profile: string | null;
+  /** Null: by profile or chain. Never together with a profile. */
+  readonly keys: NamedKeys | null;
   /** No signature at all. */
   readonly anonymous: boolean;
   /** The bucket in the path even where it could stand in the host name. */
   readonly pathStyle: boolean;
   /** PEM file of further trusted certificate authorities. */
   readonly caFile: string | null;
+  /** The same as text. */
+  readonly caPem: string | null;
   /** Tells the origin that the reader pays. */
   readonly requesterPays: boolean;
 }
@@ -106,6 +133,8 @@ export function parseSourceOptions(input: SourceOptionsInput): SourceOptions {
     endpoint: url ?? null,
     region: region ?? null,
     profile: profile ?? null,
+    keys: null,
+    caPem: null,
     caFile: caFile ?? null,
     ...flags,
   };

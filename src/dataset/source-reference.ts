@@ -37,26 +37,36 @@ export function parseSourceReference(text: string): SourceReference {
   const slash = rest.indexOf('/');
   const bucket = slash < 0 ? rest : rest.slice(0, slash);
   if (bucket === '') throw invalid(text, `no bucket; write ${SCHEME}BUCKET/PREFIX`);
-  if (!BUCKET.test(bucket) || bucket.includes('..')) {
-    throw invalid(text, `"${printable(bucket)}" cannot be a bucket's name: letters, digits, ".", "-" and "_" only`);
-  }
-  return { kind: 's3', bucket, prefix: asDirectory(text, slash < 0 ? '' : rest.slice(slash + 1)) };
+  const wrongBucket = wrongWithBucket(bucket);
+  if (wrongBucket !== null) throw invalid(text, `"${printable(bucket)}" ${wrongBucket}`);
+  const prefix = slash < 0 ? '' : rest.slice(slash + 1);
+  const wrongPrefix = wrongWithPrefix(prefix);
+  if (wrongPrefix !== null) throw invalid(text, `its prefix ${wrongPrefix}`);
+  return { kind: 's3', bucket, prefix: asDirectory(prefix) };
+}
+
+/** What is wrong with a bucket's name, to stand behind it; null: nothing. */
+export function wrongWithBucket(bucket: string): string | null {
+  if (BUCKET.test(bucket) && !bucket.includes('..')) return null;
+  return `cannot be a bucket's name: letters, digits, ".", "-" and "_" only`;
+}
+
+/** The same for a prefix, with or without the slash at its end. */
+export function wrongWithPrefix(prefix: string): string | null {
+  // eslint-disable-next-line no-control-regex -- control characters are what this refuses
+  if (/[\u0000-\u001f\u007f]/.test(prefix)) return 'holds control characters';
+  if (!prefix.isWellFormed()) return 'is not valid Unicode';
+  return Buffer.byteLength(asDirectory(prefix)) > MAX_KEY_BYTES ? `is longer than ${MAX_KEY_BYTES} bytes` : null;
+}
+
+/** A prefix as the directory that it names: empty, or with a slash at its end. */
+export function asDirectory(prefix: string): string {
+  return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
 }
 
 /** The text that `parseSourceReference` reads back as the same reference. */
 export function formatSourceReference(reference: SourceReference): string {
   return `${SCHEME}${reference.bucket}${reference.prefix === '' ? '' : `/${reference.prefix}`}`;
-}
-
-function asDirectory(text: string, prefix: string): string {
-  if (prefix === '') return '';
-  // eslint-disable-next-line no-control-regex -- control characters are what this refuses
-  if (/[\u0000-\u001f\u007f]/.test(prefix)) throw invalid(text, 'its prefix holds control characters');
-  if (!prefix.isWellFormed()) throw invalid(text, 'its prefix is not valid Unicode');
-  const directory = prefix.endsWith('/') ? prefix : `${prefix}/`;
-  if (Buffer.byteLength(directory) > MAX_KEY_BYTES)
-    throw invalid(text, `its prefix is longer than ${MAX_KEY_BYTES} bytes`);
-  return directory;
 }
 
 function invalid(text: string, why: string): DlfsError {

@@ -18,6 +18,10 @@ export interface EngineOptions {
   readonly fetchThreads: number;
   /** Bytes of block buffers, a hard cap. */
   readonly memory: number;
+  /** Cache files open at once, of all volumes together. */
+  readonly openFiles: number;
+  /** File states kept in memory, of all volumes together; more are asked for again by `resolve` events. Some 300 bytes each. */
+  readonly fileStates: number;
 }
 
 /** One dataset's blocks. */
@@ -26,9 +30,6 @@ export interface VolumeOptions {
   readonly objectsDir: string;
   /** Bytes, a power of two. */
   readonly blockSize: number;
-  readonly maxOpenFiles: number;
-  /** File states kept in memory; more are asked for again by `resolve` events. */
-  readonly maxFiles: number;
   /** Bytes of blocks that are kept in memory because they cannot be stored. */
   readonly maxVolatile: number;
 }
@@ -74,6 +75,8 @@ export interface MountRequest {
   readonly dir: string;
   readonly source: string;
   readonly allowOther: boolean;
+  /** Not at `dir` yet: `attachMount` puts it there when it is ready. */
+  readonly detached: boolean;
   readonly passthrough: boolean;
   readonly uid: number;
   readonly gid: number;
@@ -219,6 +222,13 @@ export interface Engine {
 
   /** `errno` 0 on success; else `step` says what failed. */
   mount(volume: number, request: MountRequest): { errno: number; step: string; session: number };
+  /**
+   * Puts a detached mount at a directory, in one step: over what is mounted there, or beneath it (Linux 6.5), where it comes in
+   * sight when that is unmounted. Once; a mount that could not be put there is gone. `device` is `major:minor`.
+   */
+  attachMount(session: number, dir: string, beneath: boolean): { errno: number; device: string };
+  /** Of waits from now on, and of those under way; 0: wait for ever. */
+  setIoTimeout(session: number, ioTimeoutMs: number): void;
   removeSession(session: number): void;
   replyError(session: number, slot: number, errno: number): void;
   /** `ino` 0: a negative entry. */

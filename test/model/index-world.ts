@@ -457,8 +457,8 @@ export class IndexWorld implements Disposable {
     // A crash of the process is what is tried here, not one of the machine.
     database.pragma('synchronous = OFF');
     const store = new Store(database, { blockSize: BLOCK_SIZE, prefix: PREFIX });
-    const defer = (callback: () => void): void => void this.#deferred.push(callback);
-    return [store, new Writer({ store, clock: this.#clock, defer, sliceMs: 0, pace: this.#pace })];
+    const turns = { defer: (callback: () => void): void => void this.#deferred.push(callback), hurry: () => undefined };
+    return [store, new Writer({ store, clock: this.#clock, turns, sliceMs: 0, pace: this.#pace })];
   }
 }
 

@@ -88,6 +88,8 @@ Napi::Function EngineObject::define(Napi::Env env) {
                       InstanceMethod<&E::fetch>("fetch"),
                       InstanceMethod<&E::cancel>("cancel"),
                       InstanceMethod<&E::mount>("mount"),
+                      InstanceMethod<&E::attach_mount>("attachMount"),
+                      InstanceMethod<&E::set_io_timeout>("setIoTimeout"),
                       InstanceMethod<&E::remove_session>("removeSession"),
                       InstanceMethod<&E::reply_error>("replyError"),
                       InstanceMethod<&E::reply_entry>("replyEntry"),
@@ -106,6 +108,8 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
   options.disk_threads = small(o.Get("diskThreads"), "diskThreads");
   options.fetch_threads = small(o.Get("fetchThreads"), "fetchThreads");
   options.memory = integer(o.Get("memory"), "memory");
+  options.open_files = integer(o.Get("openFiles"), "openFiles");
+  options.file_states = integer(o.Get("fileStates"), "fileStates");
   wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "dlfs-events", 0, 1);
   engine_ = std::make_shared<Engine>(options, [wake = wake_]() mutable { wake.NonBlockingCall(); });
 }
@@ -175,8 +179,7 @@ Napi::Value EngineObject::add_volume(const Napi::CallbackInfo& info) {
   VolumeOptions options;
   options.objects_dir = text(o.Get("objectsDir"), "objectsDir");
   options.block_size = small(o.Get("blockSize"), "blockSize");
-  options.max_open_files = integer(o.Get("maxOpenFiles"), "maxOpenFiles");
-  options.max_files = integer(o.Get("maxFiles"), "maxFiles");
+  options.max_open_files = options.max_files = SIZE_MAX;  // as many as the engine's counts give
   options.max_volatile = integer(o.Get("maxVolatile"), "maxVolatile");
   try {
     return Napi::Number::New(info.Env(), engine(info).add_volume(std::move(options)));
@@ -345,13 +348,31 @@ Napi::Value EngineObject::mount(const Napi::CallbackInfo& info) {
   options.ttl = {integer(o.Get("entryTtl"), "entryTtl"), integer(o.Get("attrTtl"), "attrTtl")};
   options.max_readahead = small(o.Get("maxReadahead"), "maxReadahead");
   options.io_timeout = std::chrono::milliseconds(integer(o.Get("ioTimeoutMs"), "ioTimeoutMs"));
-  auto mounted = mount_fuse(
-      {text(o.Get("dir"), "dir"), text(o.Get("source"), "source"), boolean(o.Get("allowOther"), "allowOther")});
+  auto mounted = mount_fuse({text(o.Get("dir"), "dir"), text(o.Get("source"), "source"),
+                             boolean(o.Get("allowOther"), "allowOther"), boolean(o.Get("detached"), "detached")});
   auto out = Napi::Object::New(info.Env());
   out.Set("errno", mounted.error);
   out.Set("step", mounted.step);
-  out.Set("session", mounted.error != 0 ? 0U : engine(info).add_session(options, std::move(mounted.fuse), vol));
+  uint32_t session = 0;
+  if (mounted.error == 0)
+    session = engine(info).add_session(options, std::move(mounted.fuse), std::move(mounted.mount), vol);
+  out.Set("session", session);
   return out;
+}
+
+Napi::Value EngineObject::attach_mount(const Napi::CallbackInfo& info) {
+  const UniqueFd mount = engine(info).take_mount(small(info[0], "session"));
+  if (!mount) throw Napi::Error::New(info.Env(), "the session has no mount that could be attached");
+  const auto attached = dlfs::attach(mount, text(info[1], "dir"), boolean(info[2], "beneath") ? Place::kBeneath : Place::kOver);
+  auto out = Napi::Object::New(info.Env());
+  out.Set("errno", attached.error);
+  out.Set("device", std::to_string(attached.major) + ":" + std::to_string(attached.minor));
+  return out;
+}
+
+void EngineObject::set_io_timeout(const Napi::CallbackInfo& info) {
+  const std::chrono::milliseconds timeout(integer(info[1], "ioTimeoutMs"));
+  if (const auto s = session(info)) s->set_io_timeout(timeout);
 }
 
 void EngineObject::remove_session(const Napi::CallbackInfo& info) {
@@ -419,7 +440,7 @@ void EngineObject::invalidate(const Napi::CallbackInfo& info) {
   std::vector<std::string> names;
   const auto list = info[5].As<Napi::Array>();
   for (uint32_t i = 0; i < list.Length(); ++i) names.push_back(text(list.Get(i), "names"));
-  e.notifier().submit([&events = e.events(), s, task, epoch, inodes = std::move(inodes), parents = std::move(parents),
+  e.notifier().submit(small(info[0], "session"), [&events = e.events(), s, task, epoch, inodes = std::move(inodes), parents = std::move(parents),
                        names = std::move(names)] {
     int error = s ? 0 : ENOTCONN;
     const auto note = [&error](int result) {

@@ -50,6 +50,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   void cancel(const Napi::CallbackInfo& info);
 
   Napi::Value mount(const Napi::CallbackInfo& info);
+  Napi::Value attach_mount(const Napi::CallbackInfo& info);
+  void set_io_timeout(const Napi::CallbackInfo& info);
   void remove_session(const Napi::CallbackInfo& info);
   void reply_error(const Napi::CallbackInfo& info);
   void reply_entry(const Napi::CallbackInfo& info);

@@ -10,9 +10,11 @@
 //  3. `published` implies that every block is resident and was verified; the file is then never written or punched
 //  again.
 //  4. No bit of `resident` outlives its bytes: a cache file that is missing or short loses every bit beyond its end.
-//  5. `opens` counts kernel opens (passthrough sessions only); `mode` changes only while it is 0.
+//  5. `opened` counts kernel opens by connection (passthrough sessions only); the mode of a connection's opens changes
+//  only while it has none.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -83,7 +85,15 @@ struct PendingPunch {
   std::function<void()> run;
 };
 
-enum class IoMode : uint8_t { kNone, kCached, kPassthrough };
+// The opens of one connection. The kernel knows a backing file by connection, so each registers its own.
+struct Opened {
+  const void* host;  // names the connection
+  uint32_t opens;
+  int32_t backing_id;  // > 0: passthrough
+  bool unlinked;       // the backing file was dropped since: its space is still taken
+
+  bool passthrough() const { return backing_id > 0; }
+};
 
 struct File {
   explicit File(uint64_t number) : ino(number) {}
@@ -106,21 +116,21 @@ struct File {
   bool asked = false;    // the control plane was asked for its state
   bool touched = false;  // read since the last drain_touched()
   bool recent = false;   // second chance for the sweep of idle files
-  IoMode mode = IoMode::kNone;
-  uint32_t opens = 0;
-  bool unlinked = false;  // dropped while open in passthrough: its space is still taken
-  int32_t backing_id = 0;
+  std::vector<Opened> opened;
 
   bool is_resident(uint32_t block) const {
     return block / 64 < resident.size() && ((resident[block / 64] >> (block % 64)) & 1) != 0;
   }
   // The kernel reads the cache file behind our back: nothing may be written to it or punched out of it.
-  bool passed_through() const { return mode == IoMode::kPassthrough && !unlinked && !doomed; }
+  bool passed_through() const {
+    return !doomed && std::any_of(opened.begin(), opened.end(),
+                                  [](const Opened& one) { return one.passthrough() && !one.unlinked; });
+  }
   void set_resident(uint32_t block) { resident[block / 64] |= 1ULL << (block % 64); }
   void clear_resident(uint32_t block) { resident[block / 64] &= ~(1ULL << (block % 64)); }
   // Nothing in flight, nobody waits, not open: the state can be forgotten and asked for again.
   bool idle() const {
-    return arrivals.empty() && waiters.empty() && parked.empty() && pinned.empty() && opens == 0 && punches.empty();
+    return arrivals.empty() && waiters.empty() && parked.empty() && pinned.empty() && opened.empty() && punches.empty();
   }
 };
 

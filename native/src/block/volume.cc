@@ -7,6 +7,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 
 #include "run_sink.h"
 
@@ -26,7 +27,23 @@ Volume::Volume(VolumeOptions options, Budget& budget, DiskPool& disk, EventQueue
       budget_(budget),
       disk_(disk),
       events_(events),
-      dir_(options_.objects_dir) {}
+      dir_(options_.objects_dir),
+      counts_(options_.counts ? options_.counts
+                              : std::make_shared<SharedCounts>(options_.max_open_files, options_.max_files)) {}
+
+Volume::~Volume() {
+  counts_->open_files.sub(open_fds_.load(std::memory_order_relaxed));
+  for (const auto& s : shards_) counts_->states.sub(s.files.size());
+}
+
+void Volume::forgotten(size_t states) { counts_->states.sub(states); }
+
+void Volume::close_fd(File& file) {
+  if (!file.fd) return;
+  file.fd.reset();
+  open_fds_.fetch_sub(1, std::memory_order_relaxed);
+  counts_->open_files.sub(1);
+}
 
 std::shared_ptr<File> Volume::find(uint64_t ino) {
   Shard& s = shard(ino);
@@ -40,8 +57,10 @@ std::shared_ptr<File> Volume::find_or_create(uint64_t ino) {
   std::lock_guard lock(s.mu);
   auto& file = s.files[ino];
   if (!file) {
-    if (s.files.size() > options_.max_files / shards_.size()) sweep(s);
+    const size_t most = std::min(options_.max_files, counts_->states.limit(kLeastStates * shards_.size()));
+    if (s.files.size() > most / shards_.size()) sweep(s);
     file = std::make_shared<File>(ino);
+    counts_->states.add(1);
   }
   return file;
 }
@@ -49,15 +68,15 @@ std::shared_ptr<File> Volume::find_or_create(uint64_t ino) {
 void Volume::sweep(Shard& s) {
   // Second chance: an idle file goes when it was not read since the last sweep. Nobody else can hold a file whose only
   // reference is the table's, as new references are made under the shard's lock.
-  std::erase_if(s.files, [&](auto& entry) {
+  forgotten(std::erase_if(s.files, [&](auto& entry) {
     auto& file = entry.second;
     if (!file || file.use_count() > 1) return false;
     std::lock_guard lock(file->mu);
     if (!file->idle()) return false;
     if (std::exchange(file->recent, false)) return false;
-    if (file->fd) open_fds_.fetch_sub(1, std::memory_order_relaxed);
+    close_fd(*file);
     return true;
-  });
+  }));
 }
 
 bool Volume::ensure_fd(File& file, bool create) {
@@ -86,7 +105,8 @@ bool Volume::ensure_fd(File& file, bool create) {
   struct stat st {};
   if (::fstat(fd.get(), &st) == 0) lose_beyond(file, static_cast<uint64_t>(st.st_size), EIO);
   file.fd = std::make_shared<UniqueFd>(std::move(fd));
-  if (open_fds_.fetch_add(1, std::memory_order_relaxed) + 1 > options_.max_open_files) {
+  counts_->open_files.add(1);
+  if (open_fds_.fetch_add(1, std::memory_order_relaxed) + 1 > max_open_fds()) {
     disk_.submit([self = shared_from_this()] { self->close_idle_fds(); });
   }
   return true;
@@ -94,13 +114,11 @@ bool Volume::ensure_fd(File& file, bool create) {
 
 void Volume::close_idle_fds() {
   for (auto& s : shards_) {
-    if (open_fds_.load(std::memory_order_relaxed) <= options_.max_open_files * 3 / 4) return;
+    if (open_fds_.load(std::memory_order_relaxed) <= max_open_fds() * 3 / 4) return;
     std::lock_guard table(s.mu);
     for (auto& [ino, file] : s.files) {
       std::unique_lock lock(file->mu, std::try_to_lock);
-      if (!lock || !file->fd || !file->pinned.empty()) continue;
-      file->fd.reset();
-      open_fds_.fetch_sub(1, std::memory_order_relaxed);
+      if (lock && file->pinned.empty()) close_fd(*file);
     }
   }
 }
@@ -156,8 +174,7 @@ void Volume::lost(File& file, BlockRange range, int error) {
   // A file that is too short has lost more than what was just read.
   if (file.fd && ::fstat(file.fd->get(), &st) == 0) lose_beyond(file, static_cast<uint64_t>(st.st_size), error);
   lose_bits(file, range, error);
-  if (file.fd) open_fds_.fetch_sub(1, std::memory_order_relaxed);
-  file.fd.reset();
+  close_fd(file);
 }
 
 void Volume::rewant(File& file) {
@@ -180,9 +197,10 @@ void Volume::forget(uint64_t ino) {
   {
     std::lock_guard lock(it->second->mu);
     if (!it->second->idle()) return;
-    if (it->second->fd) open_fds_.fetch_sub(1, std::memory_order_relaxed);
+    close_fd(*it->second);
   }
   s.files.erase(it);
+  forgotten(1);
 }
 
 void Volume::attach(uint64_t ino, uint64_t size, std::span<const std::byte> resident, bool published) {
@@ -339,7 +357,8 @@ uint32_t Volume::open_count(uint64_t ino) {
   const auto file = find(ino);
   if (!file) return 0;
   std::lock_guard lock(file->mu);
-  return file->opens;
+  return std::accumulate(file->opened.begin(), file->opened.end(), uint32_t{0},
+                         [](uint32_t sum, const Opened& one) { return sum + one.opens; });
 }
 
 }  // namespace dlfs

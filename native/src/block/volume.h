@@ -30,6 +30,7 @@
 #include "cache_dir.h"
 #include "disk_pool.h"
 #include "file.h"
+#include "shared_count.h"
 #include "stats.h"
 
 namespace dlfs {
@@ -39,7 +40,8 @@ struct VolumeOptions {
   std::string objects_dir;
   uint32_t block_size = 1U << 20;  // power of two
   size_t max_open_files = 4096;
-  size_t max_files = 262144;        // file states kept in memory
+  size_t max_files = 262144;             // file states kept in memory
+  std::shared_ptr<SharedCounts> counts;  // both shared with other volumes; null: the volume has its own
   size_t max_volatile = 64U << 20;  // bytes of blocks that are kept in memory because they cannot be stored
 };
 
@@ -72,6 +74,7 @@ class Volume : public std::enable_shared_from_this<Volume> {
  public:
   // Throws std::system_error when the folder cannot be opened. Budget, pool and events must outlive the volume.
   Volume(VolumeOptions options, Budget& budget, DiskPool& disk, EventQueue& events);
+  ~Volume();
 
   // --- session threads ---
   // Bytes into `scratch` (>= length). Returns the count (0 = end of file), or -1: park() it.
@@ -80,6 +83,8 @@ class Volume : public std::enable_shared_from_this<Volume> {
             uint32_t pid);
   OpenAnswer open(std::weak_ptr<ReadClient> client, PassthroughHost& host, uint64_t slot, uint64_t ino);
   void release(PassthroughHost& host, uint64_t ino);
+  // The connection has ended: whatever it had open is closed.
+  void disconnected(const PassthroughHost& host);
   // The kernel forgot the inode: its idle state can go.
   void forget(uint64_t ino);
 
@@ -120,6 +125,9 @@ class Volume : public std::enable_shared_from_this<Volume> {
     std::mutex mu;
     std::unordered_map<uint64_t, std::shared_ptr<File>> files;
   };
+  // Readers of a volume can always have so many files open, and so many states a shard.
+  static constexpr size_t kLeastOpen = 16;
+  static constexpr size_t kLeastStates = 64;
   struct Volatile {
     std::weak_ptr<File> file;
     uint32_t block;
@@ -132,6 +140,10 @@ class Volume : public std::enable_shared_from_this<Volume> {
   void sweep(Shard& shard);  // under shard.mu
   void close_idle_fds();
   bool ensure_fd(File& file, bool create);  // under file.mu
+  void close_fd(File& file);                // under file.mu
+  size_t max_open_fds() const { return std::min(options_.max_open_files, counts_->open_files.limit(kLeastOpen)); }
+  void forgotten(size_t states);  // so many file states have left the table
+  void close_opened(File& file, std::vector<Opened>::iterator opened);  // under file.mu
   uint32_t block_bytes(const File& file, uint32_t block) const;
   uint32_t block_count(const File& file) const;
   bool all_resident(const File& file, uint64_t offset, uint32_t length) const;
@@ -170,6 +182,7 @@ class Volume : public std::enable_shared_from_this<Volume> {
   EventQueue& events_;
   const std::shared_ptr<VolumeStats> stats_ = std::make_shared<VolumeStats>();
   CacheDir dir_;
+  const std::shared_ptr<SharedCounts> counts_;
   std::array<Shard, 64> shards_;
   std::atomic<size_t> open_fds_{0};
   std::mutex volatile_mu_;

@@ -69,8 +69,7 @@ void Volume::drop_file(uint64_t task, uint64_t ino) {
     std::fill(file->resident.begin(), file->resident.end(), 0);
     file->published = false;
     file->doomed = true;
-    if (file->fd) open_fds_.fetch_sub(1, std::memory_order_relaxed);
-    file->fd.reset();
+    close_fd(*file);
     ++file->epoch;
     rewant(*file);
   }
@@ -86,8 +85,12 @@ void Volume::drop_file(uint64_t task, uint64_t ino) {
           ++file->epoch;
         }
       }
-      const bool still_open = file->mode == IoMode::kPassthrough && !file->unlinked;
-      if (still_open) file->unlinked = true;
+      bool still_open = false;
+      for (Opened& one : file->opened) {
+        if (!one.passthrough() || one.unlinked) continue;
+        one.unlinked = true;
+        still_open = true;
+      }
       // Under the lock: the event of the last close must not come before this one.
       self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error, still_open ? 1 : 0);
     }

@@ -261,38 +261,54 @@ OpenAnswer Volume::open(std::weak_ptr<ReadClient> client, PassthroughHost& host,
     if (!std::exchange(file->asked, true)) events_.push(EventType::kResolve, options_.id, static_cast<double>(ino));
     return {};
   }
-  if (file->opens == 0) {
-    file->mode = IoMode::kCached;
+  auto opened = std::find_if(file->opened.begin(), file->opened.end(), [&](const Opened& o) { return o.host == &host; });
+  if (opened == file->opened.end()) {
+    int32_t backing_id = 0;
     if (file->published) {
       const UniqueFd fd = dir_.open(ino, false, false);
       struct stat st {};
       // The kernel bounds reads by the backing file's size, so a file of another length must never become one.
       if (fd && ::fstat(fd.get(), &st) == 0 && static_cast<uint64_t>(st.st_size) == file->size) {
-        const int32_t id = host.backing_open(fd.get());
-        if (id > 0) {
-          file->mode = IoMode::kPassthrough;
-          file->backing_id = id;
-        }
+        backing_id = std::max(0, host.backing_open(fd.get()));
       }
     }
+    opened = file->opened.insert(file->opened.end(), {&host, 0, backing_id, false});
   }
-  ++file->opens;
+  ++opened->opens;
   note_read(*file, 0, 1, 0);
   count(stats_->opens);
-  const bool passthrough = file->mode == IoMode::kPassthrough;
-  if (passthrough) count(stats_->passthrough_opens);
-  return {true, passthrough, file->backing_id};
+  if (opened->passthrough()) count(stats_->passthrough_opens);
+  return {true, opened->passthrough(), opened->backing_id};
 }
 
 void Volume::release(PassthroughHost& host, uint64_t ino) {
   const auto file = find(ino);
   if (!file) return;
   std::lock_guard lock(file->mu);
-  if (file->opens == 0 || --file->opens > 0) return;
-  if (file->mode == IoMode::kPassthrough) host.backing_close(file->backing_id);
-  file->backing_id = 0;
-  file->mode = IoMode::kNone;
-  if (std::exchange(file->unlinked, false)) events_.push(EventType::kFreed, options_.id, static_cast<double>(ino));
+  const auto opened =
+      std::find_if(file->opened.begin(), file->opened.end(), [&](const Opened& o) { return o.host == &host; });
+  if (opened == file->opened.end() || --opened->opens > 0) return;
+  if (opened->passthrough()) host.backing_close(opened->backing_id);
+  close_opened(*file, opened);
+}
+
+void Volume::close_opened(File& file, std::vector<Opened>::iterator opened) {
+  const bool was_unlinked = opened->unlinked;
+  file.opened.erase(opened);
+  if (was_unlinked && std::none_of(file.opened.begin(), file.opened.end(), [](const Opened& o) { return o.unlinked; }))
+    events_.push(EventType::kFreed, options_.id, static_cast<double>(file.ino));
+}
+
+void Volume::disconnected(const PassthroughHost& host) {
+  for (auto& s : shards_) {
+    std::lock_guard table(s.mu);
+    for (auto& [ino, file] : s.files) {
+      std::lock_guard lock(file->mu);
+      const auto opened =
+          std::find_if(file->opened.begin(), file->opened.end(), [&](const Opened& o) { return o.host == &host; });
+      if (opened != file->opened.end()) close_opened(*file, opened);
+    }
+  }
 }
 
 }  // namespace dlfs

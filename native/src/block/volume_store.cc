@@ -16,19 +16,21 @@ constexpr size_t kSyncOneByOne = 4;
 }  // namespace
 
 void Volume::sync(uint64_t task, std::vector<uint64_t> inos) {
-  disk_.submit([self = shared_from_this(), task, inos = std::move(inos)] {
-    int error = 0;
-    if (inos.size() > kSyncOneByOne) {
-      error = self->dir_.sync_all();
-    } else {
-      for (const uint64_t ino : inos) {
-        const UniqueFd fd = self->dir_.open(ino, false, true);
-        // A file that was evicted meanwhile has nothing left to settle.
-        if (fd ? ::fdatasync(fd.get()) != 0 : errno != ENOENT) error = errno;
-      }
-    }
-    self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error);
-  });
+  disk_.submit(
+      [self = shared_from_this(), task, inos = std::move(inos)] {
+        int error = 0;
+        if (inos.size() > kSyncOneByOne) {
+          error = self->dir_.sync_all();
+        } else {
+          for (const uint64_t ino : inos) {
+            const UniqueFd fd = self->dir_.open(ino, false, true);
+            // A file that was evicted meanwhile has nothing left to settle.
+            if (fd ? ::fdatasync(fd.get()) != 0 : errno != ENOENT) error = errno;
+          }
+        }
+        self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error);
+      },
+      DiskWork::kLong);
 }
 
 void Volume::block_complete(const std::shared_ptr<File>& file, uint32_t block, std::shared_ptr<Buffer> buffer,

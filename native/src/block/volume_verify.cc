@@ -72,7 +72,7 @@ void Volume::verify(uint64_t task, uint64_t ino, std::vector<uint32_t> blocks, s
         self->events_.push(EventType::kTaskDone, self->options_.id, static_cast<double>(task), error,
                            static_cast<double>(bytes));
       },
-      false);
+      DiskWork::kIdle);
 }
 
 }  // namespace dlfs

@@ -19,6 +19,8 @@ constexpr size_t kRequestBuffer = 64 * 1024;
 // The largest READ: 256 pages.
 constexpr size_t kDataBuffer = 1U << 20;
 constexpr auto kTick = std::chrono::milliseconds(50);
+// Edge triggered: each arriving request wakes one thread, and a thread reads until there is nothing left.
+constexpr uint32_t kSessionEvents = EPOLLIN | EPOLLET;
 
 struct FreeDeleter {
   void operator()(void* p) const { std::free(p); }
@@ -40,11 +42,12 @@ int checked(int fd, const char* what) {
 
 Engine::Engine(const EngineOptions& options, std::function<void()> wake)
     : events_(std::move(wake)),
+      counts_(std::make_shared<SharedCounts>(options.open_files, options.file_states)),
       budget_(options.memory, [this](uint64_t id) { resume(id); }),
       epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       stop_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       disk_(std::make_unique<DiskPool>(options.disk_threads)),
-      notifier_(std::make_unique<DiskPool>(1U)),
+      notifier_(std::make_unique<Notifier>()),
       reads_(std::make_shared<BufferReads>(*disk_, events_)),
       fetcher_(std::make_unique<http::Fetcher>(http::FetcherOptions{.threads = options.fetch_threads})) {
   epoll_event event{};
@@ -94,6 +97,7 @@ void Engine::resume(uint64_t run) {
 uint32_t Engine::add_volume(VolumeOptions options) {
   std::lock_guard lock(mu_);
   options.id = next_id_++;
+  options.counts = counts_;
   const uint32_t id = options.id;
   auto volume = std::make_shared<Volume>(std::move(options), budget_, *disk_, events_);
   counted_.push_back(volume->shared_stats());
@@ -126,14 +130,14 @@ StatsValues Engine::stats() {
   return sums;
 }
 
-uint32_t Engine::add_session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume) {
+uint32_t Engine::add_session(SessionOptions options, UniqueFd fuse, UniqueFd mount, std::shared_ptr<Volume> volume) {
   std::lock_guard lock(mu_);
   options.id = next_id_++;
   const auto session = std::make_shared<Session>(options, std::move(fuse), std::move(volume), events_);
   sessions_.emplace(options.id, session);
+  if (mount) detached_.emplace(options.id, std::move(mount));
   epoll_event event{};
-  // Edge triggered: each arriving request wakes one thread, and a thread reads until there is nothing left.
-  event.events = EPOLLIN | EPOLLET;
+  event.events = kSessionEvents;
   event.data.u32 = options.id;
   checked(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, session->fd(), &event), "epoll_ctl");
   return options.id;
@@ -147,9 +151,19 @@ void Engine::remove_session(uint32_t id) {
     if (it == sessions_.end()) return;
     session = std::move(it->second);
     sessions_.erase(it);
+    detached_.erase(id);
   }
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, session->fd(), nullptr);
   session->abort_pending(ENOTCONN);
+}
+
+UniqueFd Engine::take_mount(uint32_t session) {
+  std::lock_guard lock(mu_);
+  const auto it = detached_.find(session);
+  if (it == detached_.end()) return {};
+  UniqueFd mount = std::move(it->second);
+  detached_.erase(it);
+  return mount;
 }
 
 std::shared_ptr<Session> Engine::session(uint32_t id) {
@@ -167,7 +181,19 @@ void Engine::serve_loop() {
     const int n = ::epoll_wait(epoll_.get(), &event, 1, -1);
     if (n <= 0 || event.data.u32 == 0) continue;
     const auto one = session(event.data.u32);
-    if (one && !one->serve(scratch, spin_)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, one->fd(), nullptr);
+    if (!one) continue;
+    switch (one->serve(scratch, spin_)) {
+      case Served::kIdle:
+        break;
+      case Served::kMore:
+        // Armed anew, it is ready at once, behind those that were ready before it.
+        event.events = kSessionEvents;
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, one->fd(), &event);
+        break;
+      case Served::kEnded:
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, one->fd(), nullptr);
+        break;
+    }
   }
 }
 

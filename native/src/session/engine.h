@@ -25,6 +25,7 @@
 #include "../block/volume.h"
 #include "../http/fetcher.h"
 #include "buffer_reads.h"
+#include "notifier.h"
 #include "session.h"
 
 namespace dlfs {
@@ -34,6 +35,8 @@ struct EngineOptions {
   unsigned disk_threads = 4;
   unsigned fetch_threads = 2;
   size_t memory = 512U << 20;  // bytes of block buffers
+  size_t open_files = 4096;    // cache files open at once, of all volumes
+  size_t file_states = 1U << 20;
 };
 
 class Engine {
@@ -47,8 +50,10 @@ class Engine {
   void remove_volume(uint32_t id);
   std::shared_ptr<Volume> volume(uint32_t id);
 
-  // Takes over a mounted /dev/fuse descriptor and starts to serve it.
-  uint32_t add_session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume);
+  // Takes over a mounted /dev/fuse descriptor and starts to serve it. `mount`: a mount that is to be attached later.
+  uint32_t add_session(SessionOptions options, UniqueFd fuse, UniqueFd mount, std::shared_ptr<Volume> volume);
+  // The mount that is not attached yet; none where it is.
+  UniqueFd take_mount(uint32_t session);
   // Answers what waits with ENOTCONN... and closes the connection (the mount dies if it still stands).
   void remove_session(uint32_t id);
   std::shared_ptr<Session> session(uint32_t id);
@@ -57,8 +62,8 @@ class Engine {
   // Sums over all volumes, also those that were removed.
   StatsValues stats();
   Budget& budget() { return budget_; }
-  // A thread for kernel notifications, which may wait for reads in flight and hence must serve nothing.
-  DiskPool& notifier() { return *notifier_; }
+  // Threads for kernel notifications, which may wait for reads in flight and hence must serve nothing.
+  Notifier& notifier() { return *notifier_; }
   http::Fetcher& fetcher() { return *fetcher_; }
   // Reads that come from the control plane.
   BufferReads& reads() { return *reads_; }
@@ -71,16 +76,19 @@ class Engine {
 
   EventQueue events_;
   Spin spin_;
+  const std::shared_ptr<SharedCounts> counts_;
   Budget budget_;
   UniqueFd epoll_, stop_;
   std::mutex mu_;
   uint32_t next_id_ = 1;
   std::unordered_map<uint32_t, std::shared_ptr<Volume>> volumes_;
   std::unordered_map<uint32_t, std::shared_ptr<Session>> sessions_;
+  std::unordered_map<uint32_t, UniqueFd> detached_;  // mounts that are to be attached, by session
   std::vector<std::shared_ptr<VolumeStats>> counted_;  // of every volume that something still counts for
   StatsValues ended_{};                                // sums of those that are gone
   std::atomic<bool> stopping_{false};
-  std::unique_ptr<DiskPool> disk_, notifier_;
+  std::unique_ptr<DiskPool> disk_;
+  std::unique_ptr<Notifier> notifier_;
   const std::shared_ptr<BufferReads> reads_;
   std::mutex fetcher_mu_;  // guards the pointer against resume() while the engine is destroyed
   std::unique_ptr<http::Fetcher> fetcher_;

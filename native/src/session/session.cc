@@ -25,6 +25,10 @@ const unsigned long kBackingOpen = _IOW(229, 1, wire::BackingMap);
 const unsigned long kBackingClose = _IOW(229, 2, uint32_t);
 
 constexpr int kMaxErrno = 511;
+
+// Requests of a turn: what one thread does in a millisecond or two, and a hundred times the cost of taking turns.
+constexpr unsigned kTurn = 128;
+
 // Beyond any object; keeps sums of offset and length far from overflow.
 constexpr uint64_t kMaxOffset = 1ULL << 62;
 
@@ -58,24 +62,29 @@ Session::Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> 
       fuse_(std::move(fuse)),
       volume_(std::move(volume)),
       events_(events),
-      stats_(volume_->stats()) {}
+      stats_(volume_->stats()),
+      io_timeout_(options.io_timeout.count()) {}
 
-Session::~Session() = default;
+Session::~Session() { volume_->disconnected(*this); }
 
-bool Session::serve(const Scratch& scratch, Spin& spin) {
+Served Session::serve(const Scratch& scratch, Spin& spin) {
   bool spinning = false;
   auto until = Spin::Clock::time_point::max();
-  while (!ended_.load(std::memory_order_relaxed)) {
+  for (unsigned handled = 0; !ended_.load(std::memory_order_relaxed);) {
+    if (handled == kTurn) {
+      if (spinning) spin.end(true);
+      return Served::kMore;
+    }
     const ssize_t n = ::read(fuse_.get(), scratch.request.data(), scratch.request.size());
     if (n < 0) {
       if (errno == EAGAIN) {
         if (!spinning) {
-          if (!spin.begin()) return true;
+          if (!spin.begin()) return Served::kIdle;
           spinning = true;
           until = Spin::Clock::now() + Spin::kLength;
         } else if (Spin::Clock::now() >= until) {
           spin.end(false);
-          return true;
+          return Served::kIdle;
         }
         continue;
       }
@@ -87,7 +96,7 @@ bool Session::serve(const Scratch& scratch, Spin& spin) {
         events_.push(EventType::kSessionEnd, options_.id, 0, error == ENODEV ? 0 : error);
         slots_.take_all();
       }
-      return false;
+      return Served::kEnded;
     }
     if (spinning) {
       spin.end(true);
@@ -97,13 +106,14 @@ bool Session::serve(const Scratch& scratch, Spin& spin) {
     const auto bytes = scratch.request.first(static_cast<size_t>(n));
     if (!parse(bytes, in) || in.len != bytes.size()) continue;
     count(stats_.requests);
+    ++handled;
     // Credentials of the caller's cgroup extensions, if any, are behind the body.
     const size_t ext = static_cast<size_t>(in.total_extlen) * 8;
     const auto body = bytes.subspan(sizeof in);
     handle(in, body.first(body.size() - std::min(ext, body.size())), scratch);
   }
   if (spinning) spin.end(false);
-  return false;
+  return Served::kEnded;
 }
 
 uint64_t Session::park(const wire::InHeader& in) {
@@ -308,8 +318,9 @@ void Session::tick(steady_clock::time_point now) {
     looked_ = now;
     end_killed(now);
   }
-  if (options_.io_timeout.count() == 0) return;
-  for (const auto& pending : slots_.take_older(now - options_.io_timeout)) {
+  const std::chrono::milliseconds timeout(io_timeout_.load(std::memory_order_relaxed));
+  if (timeout.count() == 0) return;
+  for (const auto& pending : slots_.take_older(now - timeout)) {
     send(pending.unique, EIO);
     events_.push(EventType::kTimeout, options_.id, 0, static_cast<double>(pending.ino), pending.opcode);
   }

@@ -21,6 +21,8 @@
 //  3. Stateless connections answer OPEN and OPENDIR with ENOSYS: the kernel never asks again.
 //  4. A wait ends after `io_timeout` with EIO (0 = never).
 //  5. Nothing here touches the mounted path.
+//  6. A turn ends after some requests, however many wait: readers of one dataset that never pause do not keep those of
+//  another from a thread.
 #pragma once
 
 #include <atomic>
@@ -59,14 +61,23 @@ struct Scratch {
   std::span<std::byte> data;     // 1 MiB, page aligned
 };
 
+// How a turn of a session ended.
+enum class Served : uint8_t {
+  kIdle,  // nothing is left: the descriptor tells when there is
+  kMore,  // there may be more: it is others' turn
+  kEnded,
+};
+
 class Session : public ReadClient, public PassthroughHost, public std::enable_shared_from_this<Session> {
  public:
   Session(SessionOptions options, UniqueFd fuse, std::shared_ptr<Volume> volume, EventQueue& events);
   ~Session() override;
 
   int fd() const { return fuse_.get(); }
-  // Handles requests until there is none. False when the connection has ended.
-  bool serve(const Scratch& scratch, Spin& spin);
+  // Handles requests until there is none, or until others are to have their turn.
+  Served serve(const Scratch& scratch, Spin& spin);
+  // Of waits from now on, and of those under way.
+  void set_io_timeout(std::chrono::milliseconds timeout) { io_timeout_ = timeout.count(); }
   // Every ~100 ms: due interrupts and timeouts.
   void tick(std::chrono::steady_clock::time_point now);
 
@@ -100,7 +111,6 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   int32_t backing_open(int fd) override;
   void backing_close(int32_t id) override;
 
-  const SessionOptions& options() const { return options_; }
 
  private:
   struct DueInterrupt {
@@ -140,6 +150,7 @@ class Session : public ReadClient, public PassthroughHost, public std::enable_sh
   std::mutex interrupts_mu_;
   std::vector<DueInterrupt> interrupts_;
   std::chrono::steady_clock::time_point looked_{};  // when end_killed() last looked; the ticker's own
+  std::atomic<int64_t> io_timeout_;  // milliseconds
   std::atomic<bool> ended_{false};
 };
 

@@ -23,7 +23,7 @@ export interface AttachmentsOptions {
   readonly volume: number;
   readonly index: BlockIndex;
   /** Whether whole files are published for passthrough. */
-  readonly publish: boolean;
+  readonly publish: () => boolean;
   /** Whether the last user of the folder ended cleanly. */
   readonly clean: boolean;
   readonly geometryOf: (ino: number) => BlockGeometry;
@@ -96,7 +96,7 @@ export class Attachments {
     const object = this.#o.index.object(ino);
     const resident = object?.resident ?? new Uint8Array(Math.ceil(blocks / 8));
     for (const block of this.#o.uncommitted(ino)) setBit(resident, block.idx);
-    const published = this.#o.publish && object?.state === 2;
+    const published = this.#o.publish() && object?.state === 2;
     const unproven = this.#unproven.get(ino);
     if (unproven !== undefined) {
       if (!this.#checking.has(ino))

@@ -1,30 +1,51 @@
 /**
- * Space: whether there is room for what is about to be fetched, and who leaves to make it.
+ * A dataset's space on the cache disk: whether there is room for what is about to be fetched, and who leaves to make it.
  *
- * Asked before every run. The pure gate (policy/quota.ts) decides from counters kept here and the disk's statfs; eviction
- * follows the pure policy. A run starts when the room is there; where it cannot be had, the run is served without caching.
+ * Asked before every run. First the dataset's own quota counts, and its own coldest objects leave; then what all datasets have
+ * together (disk-budget.ts), and the coldest of all leave. A run starts when the room is there; where it cannot be had, the run
+ * is served without caching.
  *
  * Invariants:
  * 1. `bytes` + `reserved` never exceeds the quota by more than what is being dropped right now.
  * 2. What is unlinked but still open counts until the kernel lets go of it.
  * 3. No space is never an error for a reader.
- * 4. One eviction at a time; whoever needs room meanwhile waits for it.
+ * 4. One eviction of the dataset's own at a time; whoever needs room meanwhile waits for it.
  */
-import { statfs } from 'node:fs/promises';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
-import type { EvictionCandidate, EvictionNeed, EvictionPolicy } from '../policy/eviction.ts';
-import { QuotaGate, type DiskSpace, type QuotaLimits, type QuotaState } from '../policy/quota.ts';
+import type { ColdBound, ColdSource } from '../policy/coldest.ts';
+import type { EvictionCandidate, EvictionNeed } from '../policy/eviction.ts';
+import type { QuotaState } from '../policy/quota.ts';
+import type { AccountLimits, SpaceAccount, SpaceVerdict } from '../policy/space-ledger.ts';
+import type { DiskBudget, OwnedCandidate } from './disk-budget.ts';
+import { ShortageLog } from './shortage-log.ts';
 
 /** What Space asks of the blocks' owner. */
 export interface SpaceHost {
-  /** Coldest first, lazily; what must not leave is marked open or pinned. */
-  candidates(): Iterable<EvictionCandidate>;
+  /**
+   * Coldest first, lazily; what must not leave is marked open or pinned.
+   * @param page how many are likely to be looked at
+   */
+  candidates(page: number): Iterator<EvictionCandidate>;
   /** Drops whole objects; resolves when they are gone from index and disk. */
   dropObjects(inos: readonly number[]): Promise<void>;
   /** Drops some of the object's own blocks, oldest first; returns the bytes freed. */
   dropOwn(ino: number, bytes: number): Promise<number>;
+}
+
+/** What a dataset joins the budget with. */
+export interface SpaceOptions {
+  /** The dataset, for logs. */
+  readonly name: string;
+  readonly limits: AccountLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly host: SpaceHost;
+  /** What the index says is there. */
+  readonly initial: { readonly bytes: number; readonly files: number };
+  /** When its coldest object was last used, milliseconds since 1970: a lower bound; 0 where nothing is known. */
+  readonly coldSince?: number;
 }
 
 /** Numbers for stats. */
@@ -38,66 +59,61 @@ export interface SpaceStats {
   readonly bypassedRuns: number;
 }
 
-/** How old a statfs may be, in milliseconds: at 1 GB/s the disk moves 100 MB meanwhile, less than the floor's slack. */
-const STATFS_AGE = 100;
-/** Room that lasts this long, in milliseconds, is told of: bursts of readahead make and end shortages within seconds. */
-const CALM = 10_000;
+/** Candidates likely to be looked at when only the dataset's own are; the index gives so many in a quarter of a millisecond. */
+const OWN_PAGE = 256;
+/** And when those of others are, too: most datasets give up a few. */
+const SHARED_PAGE = 16;
 
-/** See the file's header. */
-export class Space {
-  readonly #gate: QuotaGate;
-  readonly #policy: EvictionPolicy;
-  readonly #folder: string;
+/** Evictions of one's own cause that a request waits for. */
+const ROUNDS = 4;
+
+/** See the file's header. Made by `DiskBudget.join`; disposing it leaves the budget. */
+export class Space implements Disposable {
+  readonly name: string;
+  /** The books. */
+  readonly account: SpaceAccount;
+  readonly #budget: DiskBudget;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #host: SpaceHost;
-  #bytes: number;
-  #files: number;
-  #zombieBytes = 0;
-  #zombieFiles = 0;
-  #reservedBytes = 0;
-  #reservedFiles = 0;
-  #disk: DiskSpace | null = null;
-  #diskAt = -Infinity;
-  #asking: Promise<void> | null = null;
-  /** The shortage that the log told of last; null: that there is room. */
-  #said: 'floor' | 'bypass' | null = null;
-  #calmSince = Infinity;
-  /** Counts what has left: a statfs that began before it does not show it. */
-  #drops = 0;
+  readonly #shortage: ShortageLog;
+  readonly #onLeave: () => void;
+  readonly #cold: ColdBound;
   #evicting: Promise<void> | null = null;
   #evictedFiles = 0;
   #evictedBytes = 0;
   #bypassed = 0;
 
-  constructor(options: {
-    readonly limits: QuotaLimits;
-    readonly policy: EvictionPolicy;
-    /** The cache folder, for statfs. */
-    readonly folder: string;
-    readonly clock: Clock;
-    readonly log: Logger;
-    readonly host: SpaceHost;
-    /** What the index says is there. */
-    readonly initial: { readonly bytes: number; readonly files: number };
-  }) {
-    this.#gate = new QuotaGate(options.limits);
-    this.#policy = options.policy;
-    this.#folder = options.folder;
+  /** @param onLeave told when it is disposed */
+  constructor(budget: DiskBudget, options: SpaceOptions, onLeave: () => void) {
+    this.name = options.name;
+    this.account = budget.ledger.open(options.limits, options.initial);
+    this.#budget = budget;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#host = options.host;
-    this.#bytes = options.initial.bytes;
-    this.#files = options.initial.files;
+    this.#onLeave = onLeave;
+    this.#cold = { at: options.coldSince ?? 0 };
+    this.#shortage = new ShortageLog(
+      options.clock,
+      options.log,
+      () => `${formatSize(Math.max(0, this.account.bytes))} cached`,
+    );
+  }
+
+  /** Bytes that the dataset can have at most, whoever else leaves. */
+  get capacity(): number {
+    return Math.min(this.account.limits.bytes, this.#budget.capacity);
   }
 
   /** Counters for stats. */
   stats(): SpaceStats {
+    const { bytes, files, reservedBytes, state } = this.account;
     return {
-      bytes: this.#bytes,
-      files: this.#files,
-      reservedBytes: this.#reservedBytes,
-      state: this.#gate.state,
+      bytes,
+      files,
+      reservedBytes,
+      state,
       evictedFiles: this.#evictedFiles,
       evictedBytes: this.#evictedBytes,
       bypassedRuns: this.#bypassed,
@@ -122,99 +138,95 @@ export class Space {
   async #admit(ino: number, need: EvictionNeed): Promise<boolean> {
     // An eviction frees more than it must; a few rounds suffice unless others take the room meanwhile. What others evict is
     // not counted: each of them ends.
-    for (let round = 0; round < 4;) {
-      const disk = await this.#space();
-      const { decision, transition } = this.#gate.decide(this.#use(), disk, need);
-      if (transition !== null) this.#say(transition.to, transition.reason);
+    for (let round = 0; round < ROUNDS;) {
+      const disk = await this.#budget.disk();
+      const verdict = this.account.decide(disk, need);
+      this.#say(verdict);
+      const { decision, scope } = verdict;
       if (decision.kind === 'admit') {
-        this.#reservedBytes += need.bytes;
-        this.#reservedFiles += need.files;
+        this.account.reserve(need);
         return true;
       }
-      if (decision.need !== null && this.#evicting === null) round += 1;
-      if (decision.need !== null && (await this.#evict(ino, decision.need))) continue;
-      break;
+      if (decision.need === null) return false;
+      const isOthers = scope === 'own' ? this.#evicting !== null : this.#budget.isEvicting;
+      if (!isOthers) round += 1;
+      const work =
+        scope === 'own' ? this.#evict(ino, decision.need) : this.#budget.evict(this, ino, decision.need);
+      if (!(await work)) return false;
     }
     return false;
   }
 
   /** Takes over a count of what is there, unlinked but open files left out. */
   recount(bytes: number, files: number): void {
-    this.#bytes = bytes + this.#zombieBytes;
-    this.#files = files + this.#zombieFiles;
+    this.account.recount(bytes, files);
   }
 
   /** Gives a reservation back: what was stored of it is counted by `stored`. */
   release(need: EvictionNeed): void {
-    this.#reservedBytes -= need.bytes;
-    this.#reservedFiles -= need.files;
+    this.account.release(need);
   }
 
   /** A block is on disk now. */
   stored(bytes: number, newFile: boolean): void {
-    this.#bytes += bytes;
-    if (newFile) this.#files += 1;
+    this.account.stored(bytes, newFile ? 1 : 0);
   }
 
   /** Blocks or files have left. `open`: the kernel still holds the file, its space is taken until `freed`. */
   dropped(bytes: number, files: number, open: boolean): void {
-    if (open) {
-      this.#zombieBytes += bytes;
-      this.#zombieFiles += files;
-    } else {
-      this.#bytes -= bytes;
-      this.#files -= files;
-      this.#diskAt = -Infinity;
-      this.#drops += 1;
-    }
+    this.account.dropped(bytes, files, open);
+    if (!open) this.#budget.left();
   }
 
   /** A dropped file that was open is closed. */
   freed(bytes: number, files: number): void {
-    this.#zombieBytes -= bytes;
-    this.#zombieFiles -= files;
-    this.dropped(bytes, files, false);
+    this.account.freed(bytes, files);
+    this.#budget.left();
   }
 
-  /** Looks at the disk without a request: gives the floor back when others filled the disk. */
-  async check(): Promise<void> {
-    // A byte, as whoever wants nothing is admitted at once: a state is left only where there is room for more.
-    const { decision, transition } = this.#gate.decide(this.#use(), await this.#space(), { bytes: 1, files: 0 });
-    if (transition !== null) this.#say(transition.to, transition.reason);
-    this.#sayRoom();
+  /** Sets other limits; what is above them leaves before it resolves. */
+  async relimit(limits: AccountLimits): Promise<void> {
+    this.account.relimit(limits);
+    const { decision } = this.account.check(await this.#budget.disk());
     if (decision.kind !== 'admit' && decision.need !== null) await this.#evict(0, decision.need);
   }
 
-  #use(): Parameters<QuotaGate['decide']>[0] {
-    return {
-      bytes: this.#bytes,
-      files: this.#files,
-      reservedBytes: this.#reservedBytes,
-      reservedFiles: this.#reservedFiles,
-      evictableBytes: this.#bytes - this.#zombieBytes,
-      evictableFiles: this.#files - this.#zombieFiles,
-    };
+  /** Tells that there is room again, once there is. Called from time to time. */
+  sayRoom(): void {
+    this.#shortage.sayRoom();
   }
 
-  /** The disk as it was not long ago, and behind the last drop: an old look would evict once more for what has left already. */
-  async #space(): Promise<DiskSpace> {
-    for (;;) {
-      if (this.#disk !== null && this.#clock.monotonic() - this.#diskAt <= STATFS_AGE) return this.#disk;
-      this.#asking ??= this.#ask().finally(() => (this.#asking = null));
-      await this.#asking;
+  /** Its candidates for a merge with others'. @param lends whether they leave for another's sake, within what it can spare */
+  cold(lends: boolean): ColdSource<OwnedCandidate> {
+    return { bound: this.#cold, candidates: () => this.#owned(lends) };
+  }
+
+  /** Drops objects that were chosen. @returns bytes */
+  async drop(victims: readonly EvictionCandidate[]): Promise<number> {
+    await this.#host.dropObjects(victims.map(({ id }) => id));
+    const bytes = victims.reduce((sum, victim) => sum + victim.bytes, 0);
+    this.#evictedFiles += victims.length;
+    this.#evictedBytes += bytes;
+    return bytes;
+  }
+
+  /** Drops some of an object's own blocks. @returns bytes */
+  async dropOwn(ino: number, bytes: number): Promise<number> {
+    const freed = await this.#host.dropOwn(ino, bytes);
+    this.#evictedBytes += freed;
+    return freed;
+  }
+
+  [Symbol.dispose](): void {
+    this.#onLeave();
+    this.account[Symbol.dispose]();
+  }
+
+  *#owned(lends: boolean): Generator<OwnedCandidate> {
+    const stream = { [Symbol.iterator]: () => this.#host.candidates(SHARED_PAGE) };
+    for (const candidate of stream) {
+      yield { ...candidate, owner: this, ...(lends ? { lender: this.account } : {}) };
     }
-  }
-
-  async #ask(): Promise<void> {
-    const drops = this.#drops;
-    const at = this.#clock.monotonic();
-    const fs = await statfs(this.#folder);
-    this.#disk = {
-      totalBytes: fs.blocks * fs.bsize,
-      availableBytes: fs.bavail * fs.bsize,
-      availableFiles: fs.files === 0 ? null : fs.ffree,
-    };
-    if (drops === this.#drops) this.#diskAt = at;
   }
 
   /** @returns whether anything was freed */
@@ -236,37 +248,17 @@ export class Space {
   }
 
   async #evictNow(ino: number, need: EvictionNeed): Promise<boolean> {
-    const choice = this.#policy.choose(this.#host.candidates(), need, this.#clock.wall());
-    const { files } = choice.freed;
-    let { bytes } = choice.freed;
-    if (choice.victims.length > 0) await this.#host.dropObjects(choice.victims.map((victim) => victim.id));
-    if (choice.shortfall.bytes > 0 && ino !== 0) bytes += await this.#host.dropOwn(ino, choice.shortfall.bytes);
-    this.#evictedFiles += choice.victims.length;
-    this.#evictedBytes += bytes;
-    if (bytes > 0) this.#log.debug('evicted', { files, bytes });
-    return bytes > 0 || files > 0;
+    const candidates = { [Symbol.iterator]: () => this.#host.candidates(OWN_PAGE) };
+    const { victims, shortfall } = this.#budget.policy.choose(candidates, need, this.#clock.wall());
+    let bytes = victims.length > 0 ? await this.drop(victims) : 0;
+    if (shortfall.bytes > 0 && ino !== 0) bytes += await this.dropOwn(ino, shortfall.bytes);
+    if (bytes > 0) this.#log.debug('evicted', { files: victims.length, bytes });
+    return bytes > 0 || victims.length > 0;
   }
 
-  /** One line for a shortage, however often it comes and goes. */
-  #say(state: QuotaState, reason: string | null): void {
-    this.#calmSince = state === 'floor' || state === 'bypass' ? Infinity : this.#clock.monotonic();
-    if (state === this.#said || this.#said === 'bypass') return;
-    if (state === 'bypass') {
-      this.#log.warn(`no room in the cache (${reason ?? ''}): serving without caching; ${this.#held()}`, { reason });
-    } else if (state === 'floor') {
-      this.#log.warn(`the cache disk is at its floor of free space: evicting; ${this.#held()}`, { reason });
-    } else return;
-    this.#said = state;
-  }
-
-  #sayRoom(): void {
-    if (this.#said === null || this.#clock.monotonic() - this.#calmSince < CALM) return;
-    this.#said = null;
-    this.#log.info(`the cache has room again; ${this.#held()}`);
-  }
-
-  #held(): string {
-    const free = this.#disk === null ? '' : `, ${formatSize(this.#disk.availableBytes)} free on the disk`;
-    return `${formatSize(Math.max(0, this.#bytes))} cached${free}`;
+  #say(verdict: SpaceVerdict): void {
+    const { own } = verdict.changed;
+    if (own !== null) this.#shortage.note(own.to, own.reason);
+    this.#budget.say(verdict);
   }
 }

@@ -4,10 +4,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NativeHost } from '../../native/host.ts';
-import type { EvictionPolicy } from '../policy/eviction.ts';
-import type { QuotaLimits } from '../policy/quota.ts';
 import type { ReaderPosition } from '../policy/self-evict.ts';
+import type { AccountLimits } from '../policy/space-ledger.ts';
 import type { BlockIndex } from './block-index.ts';
+import type { DiskBudget } from './disk-budget.ts';
 
 /** What the store is made of. */
 export interface BlockStoreOptions {
@@ -15,11 +15,15 @@ export interface BlockStoreOptions {
   readonly volume: number;
   readonly index: BlockIndex;
   readonly blockSize: number;
-  /** The cache folder, for statfs. */
+  /** The cache folder, for messages. */
   readonly folder: string;
-  readonly limits: QuotaLimits;
-  readonly policy: EvictionPolicy;
-  /** Whether whole files are published for passthrough. */
+  /** The dataset, for logs. */
+  readonly name: string;
+  /** What the dataset may have of the disk. */
+  readonly limits: AccountLimits;
+  /** The disk, shared by all datasets. */
+  readonly budget: DiskBudget;
+  /** Whether whole files are published for passthrough, at first. */
   readonly publish: boolean;
   /** Whether the last user of the folder ended cleanly. */
   readonly clean: boolean;

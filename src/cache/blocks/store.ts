@@ -25,7 +25,7 @@ import { absentRanges, bits, toRanges } from './block-set.ts';
 import { BLOCK_STATE } from '../../native/binding.ts';
 import { Publisher } from './publisher.ts';
 import { RecencyFeed } from './recency-feed.ts';
-import { Space } from './space.ts';
+import type { Space } from './space.ts';
 import type { BlockStoreOptions } from './store-options.ts';
 
 /** An object of which something is on the disk or about to be. */
@@ -49,14 +49,12 @@ const GROUP_BLOCKS = 512;
 const GROUP_AGE = 500;
 /** A group that the index could not take, its disk being full, is tried again after this, in milliseconds. */
 const COMMIT_AGAIN = 5_000;
-/** How often the disk is looked at although nobody fetches, since others may fill it; in milliseconds. */
-const FLOOR_EVERY = 2_000;
 /** How often reads are told to the index, in milliseconds. */
 const TOUCH_EVERY = 5_000;
 /** Objects whose last commit is younger than this are not candidates for eviction, in milliseconds. */
 const SETTLE = 2_000;
-/** Candidates read at first: a quarter of a millisecond; four times as many while most of them cannot leave. */
-const CANDIDATE_PAGE = 256;
+/** Candidates are read by pages that grow by this factor, while most of them cannot leave. */
+const PAGE_GROWTH = 4;
 /** Blocks committed at once at most. */
 const MAX_GROUP = 4096;
 /** Milliseconds between looks at blocks on their way to the disk when stopping; `SETTLE` is the limit. */
@@ -66,6 +64,8 @@ const MAX_HELD = 65_536;
 
 /** See the file's header. Disposing it commits what is stored. */
 export class BlockStore implements AsyncDisposable {
+  /** Whether whole files are published for passthrough from now on. */
+  publishes: boolean;
   readonly space: Space;
   readonly #o: BlockStoreOptions;
   readonly #held = new Map<number, Held>();
@@ -73,9 +73,7 @@ export class BlockStore implements AsyncDisposable {
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
-  readonly #floorTimer: Timer;
-  /** Null where the mount wants no passthrough. */
-  readonly #publisher: Publisher | null;
+  readonly #publisher: Publisher;
   readonly #recency: RecencyFeed;
   readonly #attachments: Attachments;
   readonly #zombies = new Map<number, number>();
@@ -92,37 +90,36 @@ export class BlockStore implements AsyncDisposable {
   constructor(options: BlockStoreOptions) {
     this.#o = options;
     const totals = options.index.totals();
-    this.space = new Space({
+    this.space = options.budget.join({
+      name: options.name,
       limits: options.limits,
-      policy: options.policy,
-      folder: options.folder,
       clock: options.clock,
       log: options.log,
       initial: { bytes: totals.bytes, files: totals.files },
+      coldSince: options.index.coldest(1)[0]?.usedMs ?? 0,
       host: {
-        candidates: () => this.#candidates(),
+        candidates: (page) => this.#candidates(page),
         dropObjects: (inos) => this.dropObjects(inos),
         dropOwn: (ino, bytes) => this.#dropOwn(ino, bytes),
       },
     });
     const guard = (work: Promise<void>): Promise<void> => this.#guard(work);
-    this.#publisher = options.publish
-      ? new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard })
-      : null;
+    this.publishes = options.publish;
+    this.#publisher = new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard });
     this.#recency = new RecencyFeed(options);
     this.#attachments = new Attachments({
       ...options,
       geometryOf: (ino) => this.geometryOf(ino),
       uncommitted: (ino) =>
         (this.#held.get(ino)?.uncommitted ?? 0) > 0 ? this.#pending.filter((block) => block.ino === ino) : [],
-      onWhole: (ino) => this.#publisher?.publish(ino),
+      publish: () => this.publishes,
+      onWhole: (ino) => this.#publish(ino),
     });
     this.#touchTimer = options.clock
       .startInterval(TOUCH_EVERY, () => {
         void this.#guard(this.#recency.flush());
       })
       .unref();
-    this.#floorTimer = options.clock.startInterval(FLOOR_EVERY, () => void this.#guard(this.space.check())).unref();
   }
 
   /** Blocks that could not be read back or did not match their hash, since the start. */
@@ -305,8 +302,9 @@ export class BlockStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     this.#touchTimer[Symbol.dispose]();
-    this.#floorTimer[Symbol.dispose]();
-    await this.#publisher?.[Symbol.asyncDispose]();
+    // From here on no other dataset's need reaches these blocks.
+    this.space[Symbol.dispose]();
+    await this.#publisher[Symbol.asyncDispose]();
     await this.#settleWrites();
     await this.flush();
     this.#groupTimer?.[Symbol.dispose]();
@@ -315,7 +313,7 @@ export class BlockStore implements AsyncDisposable {
 
   /** Waits, with a limit, until blocks that have been received are on the disk. */
   async #settleWrites(): Promise<void> {
-    for (let waited = 0; waited < SETTLE && this.#o.host.engine.stats().memoryUsed > 0; waited += SETTLE_STEP) {
+    for (let waited = 0; waited < SETTLE && this.#o.host.engine.volumeStats(this.#o.volume).memoryUsed > 0; waited += SETTLE_STEP) {
       await this.#o.clock.sleep(SETTLE_STEP);
     }
   }
@@ -348,7 +346,7 @@ export class BlockStore implements AsyncDisposable {
     const geometry = this.geometryOf(ino);
     const object = this.#o.index.object(ino);
     // Only an object that cannot fit in whole ever evicts its own blocks.
-    const order = geometry.allocated > this.#o.limits.bytes / 2 ? new Set<number>() : null;
+    const order = geometry.allocated > this.space.capacity / 2 ? new Set<number>() : null;
     if (order !== null && object !== null) for (const block of bits(object.resident)) order.add(block);
     const { blocks = 0, bytes = 0 } = object ?? {};
     const held = { geometry, blocks, bytes, file: object !== null, uncommitted: 0, order };
@@ -418,7 +416,11 @@ export class BlockStore implements AsyncDisposable {
     const held = this.#held.get(ino);
     if (held === undefined || held.uncommitted > 0) return;
     if (held.order === null) this.#held.delete(ino);
-    if (held.blocks >= held.geometry.blocks) this.#publisher?.publish(ino);
+    if (held.blocks >= held.geometry.blocks) this.#publish(ino);
+  }
+
+  #publish(ino: number): void {
+    if (this.publishes) this.#publisher.publish(ino);
   }
 
   /** Forgets objects of which a run was planned but nothing came. */
@@ -427,11 +429,11 @@ export class BlockStore implements AsyncDisposable {
   }
 
   /** Coldest first, page by page, as far as the policy reads. */
-  *#candidates(): Generator<EvictionCandidate> {
+  *#candidates(first: number): Generator<EvictionCandidate> {
     const { host, volume, index, clock } = this.#o;
     const now = clock.wall();
     const fresh = new Set(this.#pending.map((block) => block.ino));
-    for (let seen = 0, page = CANDIDATE_PAGE; ; page *= 4) {
+    for (let seen = 0, page = first; ; page *= PAGE_GROWTH) {
       const colds = index.coldest(page);
       for (const cold of colds.slice(seen)) {
         const busy =

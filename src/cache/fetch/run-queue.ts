@@ -63,6 +63,19 @@ export class RunQueue {
     if (run !== null) this.#remove(run);
   }
 
+  /** Cuts the first one in two: it keeps so many blocks, the rest comes next. */
+  cutFirst(blocks: number): void {
+    const run = this.first();
+    if (run === null || run.count <= blocks) return;
+    const queue = run.priority === 'demand' ? this.#demand : this.#readahead;
+    const behind = [...queue].slice(1);
+    this.#remove(run);
+    queue.clear();
+    const rest = { ...run, first: run.first + blocks, count: run.count - blocks };
+    for (const one of [{ ...run, count: blocks }, rest]) this.push(one);
+    for (const one of behind) queue.add(one);
+  }
+
   /** Takes the object's readahead runs out that `matches`. */
   takeReadahead(ino: number, matches: (run: QueuedRun) => boolean): QueuedRun[] {
     const taken = [...this.of(ino)].filter((run) => run.priority === 'readahead' && matches(run));

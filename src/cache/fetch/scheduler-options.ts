@@ -8,17 +8,23 @@ import type { Source } from '../../source/source.ts';
 import type { BlockStore } from '../blocks/store.ts';
 import type { NodeRow } from '../index/rows.ts';
 import type { ConcurrencySnapshot } from '../policy/concurrency.ts';
+import type { BatchPlanner } from './batch-planner.ts';
+import type { FetchShares } from './fetch-shares.ts';
 
 /** What the scheduler is made of. */
 export interface SchedulerOptions {
   readonly host: NativeHost;
   readonly volume: number;
-  readonly endpoint: number;
+  /** The data plane's endpoint; null while the source has none yet. */
+  readonly endpoint: () => number | null;
   readonly source: Source;
   readonly store: BlockStore;
   readonly blockSize: number;
-  /** Bytes of block buffers in all; half of them may be in flight. */
-  readonly memory: number;
+  /** What all datasets share of memory and requests. */
+  readonly shares: FetchShares;
+  /** Calls `plan` at the end of a batch that wanted something. */
+  readonly planner: BatchPlanner;
+  /** How long a reader waits at most, at first. */
   readonly ioTimeoutMs: number;
   readonly node: (ino: number) => NodeRow | null;
   /** Full key of a file. */

@@ -23,6 +23,7 @@ import type { BlockRange } from '../policy/geometry.ts';
 import { decideRetry } from '../policy/retry.ts';
 import { planRuns } from '../policy/runs.ts';
 import type { RunEnd } from './run-end.ts';
+import type { FetchShare } from './fetch-shares.ts';
 import { DeadVersions } from './dead-versions.ts';
 import type { SchedulerOptions, SchedulerStats } from './scheduler-options.ts';
 import { attemptKey, describeRange, outcomeOf, spanOf, type Wanted } from './ranges.ts';
@@ -59,7 +60,10 @@ const EVERYTHING: readonly BlockRange[] = [{ first: 0, count: Infinity }];
 
 /** See the file's header. */
 export class FetchScheduler implements AsyncDisposable {
+  /** How long a reader waits at most, milliseconds; 0: for ever. */
+  ioTimeoutMs: number;
   readonly #o: SchedulerOptions;
+  readonly #share: FetchShare;
   readonly #concurrency: FetchConcurrency;
   readonly #wanted = new Map<number, Wanted>();
   readonly #queue = new RunQueue();
@@ -82,9 +86,10 @@ export class FetchScheduler implements AsyncDisposable {
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
+    this.ioTimeoutMs = options.ioTimeoutMs;
     this.#dead = new DeadVersions(options.clock);
-    const maxBytes = Math.max(options.blockSize * 2, Math.floor(options.memory / 2));
-    this.#concurrency = new FetchConcurrency({ maxBytes }, options.clock.monotonic());
+    this.#share = options.shares.join(options.blockSize, () => this.#pump());
+    this.#concurrency = new FetchConcurrency({}, this.#share, options.clock.monotonic());
   }
 
   /** Counters for stats. */
@@ -134,7 +139,9 @@ export class FetchScheduler implements AsyncDisposable {
     if (wanted !== undefined) wanted.readahead = wanted.readahead.filter((range) => !inRange(range));
   }
 
-  /** Plans what was wanted since the last call and starts what may start. Called once a batch of events. */
+  readonly #planSoon = (): void => this.plan();
+
+  /** Plans what was wanted since the last call and starts what may start. Called at the end of a batch that wanted something. */
   plan(): void {
     const batch = [...this.#wanted];
     this.#wanted.clear();
@@ -174,6 +181,8 @@ export class FetchScheduler implements AsyncDisposable {
       if (this.#attempts.size > 0) this.#attempts.delete(attemptKey(active));
     } else if (end.outcome.kind === 'cancelled') {
       this.#concurrency.finished(active.ticket, { kind: 'neutral' }, now);
+      // Not by us: its endpoint was replaced. Whoever still waits gets another run, by the new one.
+      if (!this.#closed && missing.count > 0) this.#later(0, { ...active, ...missing });
     } else {
       const error = this.#errorOf(active.ino, end);
       this.#concurrency.finished(active.ticket, outcomeOf(error), now);
@@ -184,6 +193,7 @@ export class FetchScheduler implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    this.#o.planner.forget(this.#planSoon);
     this.#pumpTimer?.[Symbol.dispose]();
     for (const timer of this.#timers) timer[Symbol.dispose]();
     for (const run of this.#active.keys()) this.#o.host.engine.cancel(run);
@@ -191,6 +201,7 @@ export class FetchScheduler implements AsyncDisposable {
     for (let waited = 0; waited < CLOSE_LIMIT && this.#active.size > 0; waited += CLOSE_STEP) {
       await this.#o.clock.sleep(CLOSE_STEP);
     }
+    this.#share[Symbol.dispose]();
   }
 
   /** An object that cannot be planned: whoever waits for it gets an error. */
@@ -211,6 +222,7 @@ export class FetchScheduler implements AsyncDisposable {
   }
 
   #want(ino: number): Wanted {
+    if (this.#wanted.size === 0) this.#o.planner.wanted(this.#planSoon);
     let wanted = this.#wanted.get(ino);
     if (wanted === undefined) {
       wanted = { demand: new Set(), readahead: [], maxRunBlocks: 1 };
@@ -253,6 +265,11 @@ export class FetchScheduler implements AsyncDisposable {
       const length = next.count * this.#o.blockSize;
       const admission = this.#concurrency.admit({ bytes: length, priority: next.priority }, now);
       if (admission.ticket === null) {
+        const blocks = Math.floor(admission.room / this.#o.blockSize);
+        if (blocks >= 1) {
+          this.#queue.cutFirst(blocks);
+          continue;
+        }
         if (admission.until !== null) this.#pumpAt(admission.until - now);
         return;
       }
@@ -305,9 +322,11 @@ export class FetchScheduler implements AsyncDisposable {
     let started: boolean;
     try {
       const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length);
+      const endpoint = this.#o.endpoint();
+      if (endpoint === null) throw new DlfsError('endpoint-unreachable', 'the endpoint has no address', { retryable: true });
       started = host.engine.fetch(volume, {
         run: number,
-        endpoint: this.#o.endpoint,
+        endpoint,
         ino: run.ino,
         first: run.first,
         count: run.count,
@@ -359,12 +378,13 @@ export class FetchScheduler implements AsyncDisposable {
       {
         tries: attempt.tries,
         elapsed: now - attempt.since,
-        deadline: this.#o.ioTimeoutMs,
+        deadline: this.ioTimeoutMs,
         priority: waited.length > 0 ? 'demand' : 'readahead',
       },
       this.#o.random,
     );
-    if (error.code === 'unauthenticated' && error.retryable) this.#renew();
+    const unready = error.code === 'unauthenticated' || this.#o.endpoint() === null;
+    if (unready && error.retryable) this.#renew();
     if (decision.action === 'never') {
       this.#attempts.delete(key);
       this.#giveUp(range, error, waited.length > 0);

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { DlfsError } from '../../base/errors.ts';
 import type { NativeBinding } from '../../native/binding.ts';
 import { checkCacheDisk } from './disk-check.ts';
-import { fingerprint, type SourceIdentity } from './fingerprint.ts';
+import { fingerprint, type CacheIdentity } from './fingerprint.ts';
 
 /** Who serves from a folder. */
 export interface FolderOwner {
@@ -58,7 +58,7 @@ export class CacheFolder implements AsyncDisposable {
    */
   static async open(
     root: string,
-    identity: SourceIdentity,
+    identity: CacheIdentity,
     owner: FolderOwner,
     native: NativeBinding,
   ): Promise<CacheFolder> {
@@ -97,7 +97,7 @@ export async function ownerOf(path: string): Promise<FolderOwner | null> {
   }
 }
 
-async function busy(path: string, identity: SourceIdentity): Promise<DlfsError> {
+async function busy(path: string, identity: CacheIdentity): Promise<DlfsError> {
   const owner = await ownerOf(path);
   const who = owner === null ? 'another process' : `the mount at ${owner.dir} (pid ${owner.pid})`;
   const source = `s3://${identity.bucket}/${identity.prefix}`;

@@ -1,8 +1,8 @@
 /**
  * The index of a cache folder: what the source holds, and what of it lies on the disk.
  *
- * Two halves. Reading is done on the caller's thread, synchronously, in microseconds (reader.ts). Writing is done by a worker,
- * the only writer (worker/): the caller's event loop never waits for a disk. Both use one SQLite database in WAL mode.
+ * Two halves. Reading is done on the caller's thread, synchronously, in microseconds (reader.ts). Writing is done by a thread
+ * of a pool, the only writer (worker/): the caller's event loop never waits for a disk. Both use one SQLite database in WAL mode.
  *
  * Invariants:
  * 1. What `cur` names is immutable except for names added to directories that were not listed: readers see a switch as one step.
@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
+import { IndexHost } from './index-host.ts';
 import { DirectoryListing, FullListing } from './listing-handles.ts';
 import type { AuditResult } from './protocol.ts';
 import { IndexReader } from './reader.ts';
@@ -38,7 +39,9 @@ export interface CacheIndexOptions {
   readonly blockSize: number;
   /** Key prefix of the mounted root: empty, or ending with a slash. */
   readonly prefix: string;
-  readonly clock: Pick<Clock, 'wall'>;
+  readonly clock: Pick<Clock, 'wall' | 'startInterval'>;
+  /** Who writes, and how much memory readers may take; without it the index has threads of its own, and ends them. */
+  readonly host?: IndexHost;
 }
 
 /** See the file's header. */
@@ -48,10 +51,12 @@ export class CacheIndex implements AsyncDisposable {
   readonly #reader: IndexReader;
   readonly #port: WriterPort;
   readonly #clock: Pick<Clock, 'wall'>;
+  readonly #owned: AsyncDisposableStack;
   readonly #directories = new Map<number, DirectoryListing>();
   #nextLane = 1;
 
-  private constructor(reader: IndexReader, port: WriterPort, clock: Pick<Clock, 'wall'>) {
+  private constructor(reader: IndexReader, port: WriterPort, clock: Pick<Clock, 'wall'>, owned: AsyncDisposableStack) {
+    this.#owned = owned;
     this.opening = port.opening;
     this.#reader = reader;
     this.#port = port;
@@ -72,24 +77,21 @@ export class CacheIndex implements AsyncDisposable {
     }
     if (prefix !== '' && !prefix.endsWith('/'))
       throw new DlfsError('internal', 'the prefix of an index is no directory');
+    await using owned = new AsyncDisposableStack();
+    const host = options.host ?? owned.use(new IndexHost(1, clock));
     let reader: IndexReader | null = null;
-    const port = await WriterPort.open({ file, blockSize, prefix }, (cur) => {
+    const port = await WriterPort.open(host.writers, { file, blockSize, prefix }, (cur) => {
       if (reader !== null && cur > reader.cur) reader.cur = cur;
     });
-    try {
-      reader = new IndexReader(file, blockSize);
-    } catch (thrown) {
-      await port.close();
-      throw DlfsError.from(thrown);
-    }
-    return new CacheIndex(reader, port, clock);
+    owned.defer(() => port.close());
+    // The first to go: the last connection to close moves the log into the database, and that is the writer's business.
+    reader = owned.use(new IndexReader(file, blockSize, host.pages));
+    return new CacheIndex(reader, port, clock, owned.move());
   }
 
   /** Closes the database. Listings under way are given up; what a full one has staged is taken back at the next start. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // First the reader: the last connection to close moves the log into the database, and that is the worker's business.
-    this.#reader[Symbol.dispose]();
-    await this.#port.close();
+    await this.#owned.disposeAsync();
   }
 
   // Reading: synchronous, a few microseconds. Each throws DlfsError `corrupt` or `io` where the database is damaged.

@@ -2,6 +2,8 @@
  * The index of a cache folder: the folder's public door.
  */
 export { CacheIndex, type CacheIndexOptions } from './cache-index.ts';
+export { IndexHost } from './index-host.ts';
+export { MAX_WRITER_THREADS } from './writer-pool.ts';
 export {
   DirectoryListing,
   FullListing,

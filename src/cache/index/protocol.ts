@@ -1,5 +1,5 @@
 /**
- * What goes over the port between the index's two halves: the caller's thread, which reads, and the worker, the only writer.
+ * What goes over the channel between the index's two halves: the caller's thread, which reads, and the worker, the only writer.
  *
  * Every request has one reply. Requests of one lane (a listing, a shard of one) are answered in order; others may overtake.
  *
@@ -12,8 +12,8 @@ import type { PlainError } from '../../base/errors.ts';
 import type { ListPage } from '../../dataset/listing.ts';
 import type { NameChange, ObjectState, Opening } from './rows.ts';
 
-/** What the worker is started with. */
-export interface WorkerInit {
+/** What a database is opened with. */
+export interface WriterInit {
   /** Path of the database. */
   readonly file: string;
   /** Bytes of a block. */
@@ -95,7 +95,7 @@ export interface AuditResult {
   readonly short: readonly number[];
 }
 
-/** A request on the port. */
+/** A request on the channel. */
 export type Request = {
   [Name in CallName]: { readonly id: number; readonly call: Name; readonly args: Calls[Name]['args'] };
 }[CallName];

@@ -7,9 +7,14 @@ import { fromSqlite } from './sqlite-error.ts';
 /** A statement that gives rows. */
 export class Query<Parameters extends unknown[], Row> {
   readonly #statement;
+  readonly #onUse: () => void;
 
-  /** @throws DlfsError where the statement does not fit the database */
-  constructor(database: Database, sql: string) {
+  /**
+   * @param onUse called before each use
+   * @throws DlfsError where the statement does not fit the database
+   */
+  constructor(database: Database, sql: string, onUse: () => void) {
+    this.#onUse = onUse;
     try {
       this.#statement = database.prepare<Parameters, Row>(sql);
     } catch (thrown) {
@@ -19,6 +24,7 @@ export class Query<Parameters extends unknown[], Row> {
 
   /** The first row. */
   get(...parameters: Parameters): Row | undefined {
+    this.#onUse();
     try {
       return this.#statement.get(...parameters);
     } catch (thrown) {
@@ -28,6 +34,7 @@ export class Query<Parameters extends unknown[], Row> {
 
   /** All rows. */
   all(...parameters: Parameters): Row[] {
+    this.#onUse();
     try {
       return this.#statement.all(...parameters);
     } catch (thrown) {

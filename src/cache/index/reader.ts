@@ -13,6 +13,7 @@ import Database, { type Database as Connection } from 'better-sqlite3';
 import type { SkipReason } from '../../dataset/snapshot/path-rules.ts';
 import { DlfsError } from '../../base/errors.ts';
 import { blockCount, fullBitmap, PAGE_BLOCKS, PAGE_BYTES } from './bitmap.ts';
+import type { PageCacheShares } from './page-cache.ts';
 import { PathCache } from './path-cache.ts';
 import { Query } from './query.ts';
 import {
@@ -28,9 +29,6 @@ import {
 import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
 import { RECENT_ENTRY_BYTES } from './worker/recent-blocks.ts';
 import { histogramOf } from './worker/tally.ts';
-
-/** Page cache of this connection, KiB. The worker's commits empty it anyway; the kernel's page cache is behind it. */
-const CACHE_KIB = 8000;
 
 /** Directories deeper than any path can be: PATH_MAX over two bytes a component. A longer way up is a loop. */
 const DEPTH_MAX = 2048;
@@ -71,12 +69,20 @@ interface StoredState {
   readonly run: number;
 }
 
+function openReadOnly(file: string): Connection {
+  try {
+    return new Database(file, { readonly: true, fileMustExist: true });
+  } catch (thrown) {
+    throw DlfsError.from(thrown);
+  }
+}
+
 /** See the file's header. */
 export class IndexReader implements Disposable {
   /** The visible state. */
   cur = 0;
 
-  readonly #database: Connection;
+  readonly #owned: DisposableStack;
   readonly #blockSize: number;
   readonly #paths = new PathCache();
   readonly #byName;
@@ -96,58 +102,59 @@ export class IndexReader implements Disposable {
   /**
    * @param file path of a database that the worker has opened before
    * @param blockSize bytes of a block, as the worker was told
+   * @param pages gives the connection its part of the page cache
+   * @throws DlfsError where the database cannot be opened or read
    */
-  constructor(file: string, blockSize: number) {
-    const database = new Database(file, { readonly: true, fileMustExist: true });
-    database.pragma(`cache_size = -${CACHE_KIB}`);
-    this.#database = database;
+  constructor(file: string, blockSize: number, pages: PageCacheShares) {
+    using stack = new DisposableStack();
+    const database = openReadOnly(file);
+    stack.defer(() => database.close());
+    const part = stack.use(pages.join(database));
+    const use = (): void => part.use();
     this.#blockSize = blockSize;
-    const node = (where: string) =>
-      new Query<(number | string)[], StoredNode>(database, `SELECT ${NODE} FROM node WHERE ${where}`);
+    const query = <Parameters extends unknown[], Row>(sql: string): Query<Parameters, Row> =>
+      new Query<Parameters, Row>(database, sql, use);
+    const node = (where: string) => query<(number | string)[], StoredNode>(`SELECT ${NODE} FROM node WHERE ${where}`);
     this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
     this.#byIno = node('ino = ?');
     this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`);
     this.#siblings = node(
       `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`,
     );
-    this.#listed = new Query<[number], { seq: number; at: number }>(
-      database,
+    this.#listed = query<[number], { seq: number; at: number }>(
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
     );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
-    this.#object = new Query<[number], StoredObject>(database, `SELECT ${object} FROM object WHERE ino = ?`);
-    this.#pages = new Query<[number], { page: number; bits: Uint8Array }>(
-      database,
+    this.#object = query<[number], StoredObject>(
+      `SELECT ${object} FROM object WHERE ino = ?`);
+    this.#pages = query<[number], { page: number; bits: Uint8Array }>(
       'SELECT page, bits FROM resident WHERE ino = ?',
     );
-    this.#objects = new Query<[number, number], ObjectRow>(
-      database,
+    this.#objects = query<[number, number], ObjectRow>(
       'SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino LIMIT ?',
     );
-    this.#hashes = new Query<[number, number, number], { idx: number; hash: Buffer }>(
-      database,
+    this.#hashes = query<[number, number, number], { idx: number; hash: Buffer }>(
       'SELECT idx, hash FROM block WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?',
     );
     const cold = 'o.ino, o.bytes, o.used AS usedMs';
-    this.#cold = new Query<[number, number], Omit<ColdObject, 'superseded'>>(
-      database,
+    this.#cold = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM object o INDEXED BY object_used CROSS JOIN node n ON n.ino = o.ino WHERE n.died > ? ORDER BY o.used LIMIT ?`,
     );
-    this.#coldSuperseded = new Query<[number, number], Omit<ColdObject, 'superseded'>>(
-      database,
+    this.#coldSuperseded = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM node n INDEXED BY node_died CROSS JOIN object o ON o.ino = n.ino
        WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used LIMIT ?`,
     );
-    this.#state = new Query<[], StoredState>(database, 'SELECT * FROM state WHERE id = 1');
-    this.#recent = new Query<[number], { blocks: Buffer }>(
-      database,
+    this.#state = query<[], StoredState>(
+      'SELECT * FROM state WHERE id = 1');
+    this.#recent = query<[number], { blocks: Buffer }>(
       'SELECT blocks FROM recent WHERE run < ? ORDER BY id',
     );
     this.cur = this.#stateRow().cur;
+    this.#owned = stack.move();
   }
 
   [Symbol.dispose](): void {
-    this.#database.close();
+    this.#owned[Symbol.dispose]();
   }
 
   /** What a name stands for; null where it stands for nothing, or the directory is not listed yet. */

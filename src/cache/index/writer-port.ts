@@ -1,14 +1,15 @@
 /**
- * The caller's end of the port to the index's worker.
+ * The caller's end of the channel to the index's writer.
  *
  * Invariants:
- * 1. Each request is settled exactly once: by its reply, or with `internal` when the worker dies.
+ * 1. Each request is settled exactly once: by its reply, or with `internal` when the writer's thread dies.
  * 2. `onCur` hears of a new visible state before the request that made it is settled.
  */
-import { Worker } from 'node:worker_threads';
 import { DlfsError } from '../../base/errors.ts';
-import type { CallName, Calls, Reply, WorkerInit } from './protocol.ts';
+import type { GuestChannel } from '../../base/host-thread.ts';
+import type { CallName, Calls, Reply, WriterInit } from './protocol.ts';
 import type { Opening } from './rows.ts';
+import type { WriterPool } from './writer-pool.ts';
 
 interface Waiting {
   readonly resolve: (value: never) => void;
@@ -18,49 +19,46 @@ interface Waiting {
 /** See the file's header. */
 export class WriterPort {
   readonly opening: Opening;
-  readonly #worker: Worker;
+  readonly #channel: GuestChannel;
   readonly #onCur: (cur: number) => void;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
-  #closed = false;
+  /** Why no more requests are taken; null while they are. */
+  #over: DlfsError | null = null;
 
-  private constructor(worker: Worker, opening: Opening, onCur: (cur: number) => void) {
-    this.#worker = worker;
+  private constructor(channel: GuestChannel, opening: Opening, onCur: (cur: number) => void) {
+    this.#channel = channel;
     this.opening = opening;
     this.#onCur = onCur;
-    worker.on('message', (reply: Reply) => this.#take(reply));
-    worker.on('error', (error) =>
-      this.#end(new DlfsError('internal', 'the index worker has failed', { cause: error })),
-    );
-    worker.on('exit', () =>
-      this.#end(
-        this.#closed
-          ? new DlfsError('interrupted', 'the cache index is closed')
-          : new DlfsError('internal', 'the index worker has ended'),
-      ),
-    );
+    channel.port.on('message', (reply: Reply) => this.#take(reply));
   }
 
   /**
-   * Starts the worker and lets it open the database.
+   * Lets a thread of the pool open the database.
    * @param onCur told the number of the visible state with each reply
    * @throws DlfsError why it could not be opened
    */
-  static async open(init: WorkerInit, onCur: (cur: number) => void): Promise<WriterPort> {
-    const worker = new Worker(new URL('./worker/thread.ts', import.meta.url), { workerData: init, name: 'index' });
+  static async open(pool: WriterPool, init: WriterInit, onCur: (cur: number) => void): Promise<WriterPort> {
     const first = Promise.withResolvers<Reply>();
-    const onError = (error: Error): void => {
-      first.reject(new DlfsError('internal', 'the index worker could not be started', { cause: error }));
-    };
-    worker.once('message', first.resolve);
-    worker.once('error', onError);
-    const reply = await first.promise;
-    worker.off('error', onError);
-    if (reply.kind === 'opened') return new WriterPort(worker, reply.opening, onCur);
-    await worker.terminate();
-    throw reply.kind === 'unopened'
-      ? DlfsError.fromJSON(reply.error)
-      : new DlfsError('internal', 'the index worker spoke out of turn');
+    let lost = (error: DlfsError): void => first.reject(error);
+    const channel = pool.connect(init, (cause) => {
+      lost(new DlfsError('internal', 'the thread that writes the cache index has ended', { cause }));
+    });
+    channel.port.once('message', first.resolve);
+    try {
+      const reply = await first.promise;
+      if (reply.kind === 'opened') {
+        const made = new WriterPort(channel, reply.opening, onCur);
+        lost = (error) => made.#end(error);
+        return made;
+      }
+      throw reply.kind === 'unopened'
+        ? DlfsError.fromJSON(reply.error)
+        : new DlfsError('internal', 'the index worker spoke out of turn');
+    } catch (thrown) {
+      channel.leave();
+      throw thrown;
+    }
   }
 
   /**
@@ -73,23 +71,27 @@ export class WriterPort {
     args: Calls[Name]['args'],
     transfer: ArrayBuffer[] = [],
   ): Promise<Calls[Name]['result']> {
-    if (this.#closed) return Promise.reject(new DlfsError('interrupted', 'the cache index is closed'));
+    if (this.#over !== null) return Promise.reject(this.#over);
     return new Promise((resolve, reject) => {
       const id = this.#nextId;
       this.#nextId += 1;
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, call, args }, transfer);
+      this.#channel.port.postMessage({ id, call, args }, transfer);
     });
   }
 
-  /** Closes the database and ends the worker; work under way is given up. */
+  /** Closes the database and the channel; work under way is given up. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
+    if (this.#over !== null) return;
     const closing = this.call('close', {});
-    this.#closed = true;
-    await closing;
-    await exited;
+    const closed = new DlfsError('interrupted', 'the cache index is closed');
+    this.#over = closed;
+    try {
+      await closing;
+    } finally {
+      this.#end(closed);
+      this.#channel.leave();
+    }
   }
 
   #take(reply: Reply): void {
@@ -102,7 +104,7 @@ export class WriterPort {
   }
 
   #end(error: DlfsError): void {
-    this.#closed = true;
+    this.#over ??= error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

@@ -2,7 +2,7 @@
  * How many fetches run at once.
  *
  * Two kinds of request have a limit each: small ones (a file, a block), whose rate is bounded by latency, and large runs, bounded
- * by bandwidth. Beside them stands one bound for the bytes in flight, which is memory. Each limit is found by a
+ * by bandwidth. Beside them stands a share of the memory for the bytes in flight, which other datasets want, too. Each limit is found by a
  * `ConcurrencyLimit` (concurrency-limit.ts): it grows while throughput grows. Being throttled concerns both: the origin counts
  * requests, not our kinds.
  *
@@ -11,8 +11,8 @@
  *
  * Invariants:
  * 1. Requests in flight of a kind never exceed the kind's highest limit; none is admitted beyond its limit of the moment.
- * 2. Bytes in flight never exceed `maxBytes`, except for one request alone that is larger: something must always move.
- * 3. Readahead never takes the last eighth of a limit (at least one place), nor of the bytes: a reader's block finds room at
+ * 2. Bytes in flight never exceed what the share gives.
+ * 3. Readahead never takes the last eighth of a limit (at least one place), nor of the share: a reader's block finds room at
  *    once.
  * 4. During a pause that the origin asked for (Retry-After), nothing is admitted, of either kind or priority.
  * 5. A burst of refusals of requests that were already on their way counts once.
@@ -37,8 +37,18 @@ export interface ConcurrencyOptions {
   readonly maxLarge: number;
   /** Requests of more bytes than this are large. */
   readonly largeFrom: number;
-  /** Bytes in flight at most. */
-  readonly maxBytes: number;
+}
+
+/** What a dataset has of the memory of all. */
+export interface AdmissionShare {
+  /** Bytes that one more request may hold; 0 where no request may start. */
+  room(priority: FetchPriority): number;
+  /** A request has started. */
+  take(bytes: number): void;
+  /** It has ended. */
+  give(bytes: number): void;
+  /** Somebody was refused for want of room: he wants to be told when there is some. */
+  refused(): void;
 }
 
 /**
@@ -50,7 +60,6 @@ export interface ConcurrencyOptions {
  * - initialLarge 8: a run takes a third of a second on S3, so each doubling would cost as much; readahead's own windows start small.
  * - maxLarge 16: 16 × 85 MB/s is 11 Gb/s; 16 runs of 16 MiB are 256 MiB of buffers.
  * - largeFrom 2 MiB: below it a request's time is mostly latency (2 MiB stream in 23 ms at 90 MB/s).
- * - maxBytes 256 MiB: half of the default `--memory`; the caller passes half of the configured one.
  */
 export const CONCURRENCY_DEFAULTS: ConcurrencyOptions = {
   min: 4,
@@ -59,7 +68,6 @@ export const CONCURRENCY_DEFAULTS: ConcurrencyOptions = {
   initialLarge: 8,
   maxLarge: 16,
   largeFrom: 2 * 1024 * 1024,
-  maxBytes: 256 * 1024 * 1024,
 };
 
 // A request's own cost, in bytes' worth of work: without it, a hundred requests of 1 KiB would look idle beside one of 1 MiB.
@@ -84,8 +92,13 @@ export interface FetchTicket {
 /** The answer to a request for admission. */
 export type Admission =
   | { readonly ticket: FetchTicket }
-  /** Refused: ask again at `until` (pause), or when something has finished. */
-  | { readonly ticket: null; readonly why: 'paused' | 'requests' | 'bytes'; readonly until: number | null };
+  /** Refused: ask again at `until` (pause), or when something has finished. `room`: a request of so many bytes may start. */
+  | {
+      readonly ticket: null;
+      readonly why: 'paused' | 'requests' | 'bytes';
+      readonly until: number | null;
+      readonly room: number;
+    };
 
 /** How a request ended. */
 export type FetchOutcome =
@@ -109,6 +122,7 @@ export interface ConcurrencySnapshot {
 /** Admission of fetches; see the file's header. */
 export class FetchConcurrency {
   readonly #options: ConcurrencyOptions;
+  readonly #share: AdmissionShare;
   readonly #limits: Readonly<Record<RequestKind, ConcurrencyLimit>>;
   readonly #inFlight: Record<RequestKind, number> = { small: 0, large: 0 };
   #bytes = 0;
@@ -116,9 +130,11 @@ export class FetchConcurrency {
 
   /**
    * @param options where they differ from the defaults
+   * @param share of the memory
    * @param now monotonic milliseconds, as in every call
    */
-  constructor(options: Partial<ConcurrencyOptions>, now: number) {
+  constructor(options: Partial<ConcurrencyOptions>, share: AdmissionShare, now: number) {
+    this.#share = share;
     this.#options = { ...CONCURRENCY_DEFAULTS, ...options };
     const { min, initialSmall, maxSmall, initialLarge, maxLarge } = this.#options;
     const bounds = (initial: number, max: number): LimitBounds => {
@@ -136,7 +152,7 @@ export class FetchConcurrency {
    * @param request `bytes` is what it will hold in memory, at most its length
    */
   admit(request: { readonly bytes: number; readonly priority: FetchPriority }, now: number): Admission {
-    if (now < this.#pausedUntil) return { ticket: null, why: 'paused', until: this.#pausedUntil };
+    if (now < this.#pausedUntil) return { ticket: null, why: 'paused', until: this.#pausedUntil, room: 0 };
     const kind: RequestKind = request.bytes > this.#options.largeFrom ? 'large' : 'small';
     const limit = this.#limits[kind];
     limit.advance(now, this.#inFlight[kind]);
@@ -144,13 +160,15 @@ export class FetchConcurrency {
       request.priority === 'demand' ? limit.current : limit.current - Math.max(1, Math.floor(limit.current / 8));
     if (this.#inFlight[kind] >= places) {
       limit.refused();
-      return { ticket: null, why: 'requests', until: null };
+      return { ticket: null, why: 'requests', until: null, room: 0 };
     }
-    const { maxBytes } = this.#options;
-    const room = request.priority === 'demand' ? maxBytes : maxBytes - Math.floor(maxBytes / 8);
-    if (this.#bytes > 0 && this.#bytes + request.bytes > room) {
-      return { ticket: null, why: 'bytes', until: null };
+    const room = this.#share.room(request.priority);
+    if (request.bytes > room) {
+      this.#share.refused();
+      // A run may be cut to what there is, so that something always moves; beside others it is better left whole.
+      return { ticket: null, why: 'bytes', until: null, room: this.#bytes === 0 ? room : 0 };
     }
+    this.#share.take(request.bytes);
     this.#inFlight[kind] += 1;
     this.#bytes += request.bytes;
     return { ticket: { kind, bytes: request.bytes, admittedAt: now, reportedAt: now } };
@@ -177,6 +195,7 @@ export class FetchConcurrency {
     } else limit.advance(now, this.#inFlight[ticket.kind]);
     this.#inFlight[ticket.kind] -= 1;
     this.#bytes -= ticket.bytes;
+    this.#share.give(ticket.bytes);
     if (outcome.kind !== 'throttled') return;
     for (const each of Object.values(this.#limits)) each.throttled(ticket.admittedAt, now);
     if (outcome.retryAfter === null) return;

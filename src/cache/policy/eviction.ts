@@ -16,7 +16,9 @@
  *    within class 2 to 4 nobody is spared who was used before a victim, unless the need is met without them.
  * 3. No victim is superfluous: without any one of them the need is not met.
  * 4. At most `maxScan` candidates are read: a turn of the event loop stays short.
+ * 5. Victims of one lender take no more than its `spare` together.
  */
+import type { Lender } from './space-ledger.ts';
 
 /** An object that could leave. */
 export interface EvictionCandidate {
@@ -34,6 +36,8 @@ export interface EvictionCandidate {
   readonly superseded: boolean;
   /** The kernel holds it: a passthrough descriptor, a parked read. */
   readonly open: boolean;
+  /** Where it leaves for another's sake: who gives it up, and bounds how much. */
+  readonly lender?: Lender;
 }
 
 /** What must become free; 0 where one of the two is not short. */
@@ -43,9 +47,9 @@ export interface EvictionNeed {
 }
 
 /** What a policy decided. */
-export interface EvictionChoice {
+export interface EvictionChoice<Candidate extends EvictionCandidate = EvictionCandidate> {
   /** In the order in which they should leave. */
-  readonly victims: readonly EvictionCandidate[];
+  readonly victims: readonly Candidate[];
   /** What their leaving frees. */
   readonly freed: EvictionNeed;
   /** What is missing then; {0, 0} where the need is met. */
@@ -61,7 +65,11 @@ export interface EvictionPolicy {
    * @param need what must become free
    * @param now on the scale of `pinnedUntil`
    */
-  choose(candidates: Iterable<EvictionCandidate>, need: EvictionNeed, now: number): EvictionChoice;
+  choose<Candidate extends EvictionCandidate>(
+    candidates: Iterable<Candidate>,
+    need: EvictionNeed,
+    now: number,
+  ): EvictionChoice<Candidate>;
 }
 
 /** Options of `LruByObject`. */
@@ -88,10 +96,14 @@ export class LruByObject implements EvictionPolicy {
     this.#maxScan = options.maxScan ?? MAX_SCAN;
   }
 
-  choose(candidates: Iterable<EvictionCandidate>, need: EvictionNeed, now: number): EvictionChoice {
-    const tally = new Tally(need);
+  choose<Candidate extends EvictionCandidate>(
+    candidates: Iterable<Candidate>,
+    need: EvictionNeed,
+    now: number,
+  ): EvictionChoice<Candidate> {
+    const tally = new Tally<Candidate>(need);
     if (need.bytes <= 0 && need.files <= 0) return tally.choice();
-    const deferred: EvictionCandidate[] = [];
+    const deferred: Candidate[] = [];
     for (const page of pages(candidates, this.#lookahead, this.#maxScan)) {
       const free = page.filter((candidate) => !isPinned(candidate, now));
       deferred.push(...free.filter((candidate) => candidate.open));
@@ -117,8 +129,8 @@ function byClassThenAge(a: EvictionCandidate, b: EvictionCandidate): number {
   return classOf(a) - classOf(b) || a.lastUsed - b.lastUsed || a.id - b.id;
 }
 
-function* pages(candidates: Iterable<EvictionCandidate>, size: number, most: number): Generator<EvictionCandidate[]> {
-  let page: EvictionCandidate[] = [];
+function* pages<Candidate>(candidates: Iterable<Candidate>, size: number, most: number): Generator<Candidate[]> {
+  let page: Candidate[] = [];
   let read = 0;
   if (most <= 0) return;
   for (const candidate of candidates) {
@@ -133,9 +145,10 @@ function* pages(candidates: Iterable<EvictionCandidate>, size: number, most: num
 }
 
 /** Victims so far against the need. */
-class Tally {
+class Tally<Candidate extends EvictionCandidate> {
   readonly #need: EvictionNeed;
-  #victims: EvictionCandidate[] = [];
+  readonly #lent = new Map<Lender, number>();
+  #victims: Candidate[] = [];
   #bytes = 0;
   #files = 0;
 
@@ -147,17 +160,18 @@ class Tally {
     return this.#bytes >= this.#need.bytes && this.#files >= this.#need.files;
   }
 
-  take(candidates: readonly EvictionCandidate[]): void {
+  take(candidates: readonly Candidate[]): void {
     for (const candidate of candidates.toSorted(byClassThenAge)) {
       if (this.met) return;
       if (!this.#helps(candidate)) continue;
       this.#victims.push(candidate);
+      this.#lend(candidate, candidate.bytes);
       this.#bytes += candidate.bytes;
       this.#files += candidate.files;
     }
   }
 
-  choice(): EvictionChoice {
+  choice(): EvictionChoice<Candidate> {
     if (this.met) this.#spare();
     return {
       victims: this.#victims,
@@ -172,7 +186,15 @@ class Tally {
   #helps(candidate: EvictionCandidate): boolean {
     const bytes = this.#bytes < this.#need.bytes && candidate.bytes > 0;
     const files = this.#files < this.#need.files && candidate.files > 0;
-    return bytes || files;
+    return (bytes || files) && this.#isSpare(candidate);
+  }
+
+  #isSpare({ lender, bytes }: EvictionCandidate): boolean {
+    return lender === undefined || (this.#lent.get(lender) ?? 0) + bytes <= lender.spare;
+  }
+
+  #lend({ lender }: EvictionCandidate, bytes: number): void {
+    if (lender !== undefined) this.#lent.set(lender, (this.#lent.get(lender) ?? 0) + bytes);
   }
 
   /** Drops victims that a later, larger one has made superfluous, the most valuable first. */

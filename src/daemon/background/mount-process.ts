@@ -144,7 +144,7 @@ function record(
 ): Disposable {
   if (device === null) return { [Symbol.dispose]: () => undefined }; // unmounted already: `ended` says so
   const { describe, cacheFolder } = serving;
-  return registry.add({ ...ownIdentity(), dir, device, source: describe, cacheFolder, log: logPath }, (error) => {
+  return registry.add({ ...ownIdentity(), dir, device, source: describe, cacheFolder, log: logPath, daemon: false }, (error) => {
     log.warn('the mount could not be recorded: after a crash it must be unmounted by hand', { err: error });
   });
 }

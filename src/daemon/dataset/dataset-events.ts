@@ -10,6 +10,7 @@ import { EVENT, type NativeEvent } from '../../native/events.ts';
 
 /** Who hears of blocks. */
 export interface BlockParts {
+  readonly origin: { answered(): void };
   readonly store: BlockStore;
   readonly scheduler: FetchScheduler;
   readonly readPath: ReadPath;
@@ -40,9 +41,12 @@ export function onVolumeEvent(event: NativeEvent, parts: BlockParts): void {
     case EVENT.freed:
       parts.store.onFreed(event);
       break;
-    case EVENT.runEnd:
-      parts.scheduler.ended(decodeRunEnd(event));
+    case EVENT.runEnd: {
+      const end = decodeRunEnd(event);
+      if (end.outcome.kind === 'ok') parts.origin.answered();
+      parts.scheduler.ended(end);
       break;
+    }
   }
 }
 

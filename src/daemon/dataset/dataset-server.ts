@@ -1,80 +1,89 @@
 /**
  * One dataset, served: its parts are made here, wired to the process's data plane, and taken down in reverse.
  *
- * Order of the start: the source answers (one LIST, which also samples file sizes) → the cache folder is locked → the index
- * opens → the kernel mounts. An error at any step takes down what stands; nothing is left mounted or locked.
+ * Order of the start: the source answers, where it is needed (one LIST, which also samples file sizes) → the cache folder is
+ * locked → the index opens → the kernel mounts. An error at any step takes down what stands; nothing is left mounted or locked.
  *
  * Invariants:
  * 1. Parts know each other through constructors only; nothing is global.
  * 2. `start` either returns a dataset that answers, or throws a DlfsError and leaves nothing behind.
  * 3. Taking down: unmount, then no more fetches, then what is stored is committed, then the index is marked clean.
  */
-import { BlockStore } from '../../cache/blocks/store.ts';
-import { Sweep } from '../../cache/blocks/sweep.ts';
-import { FetchScheduler } from '../../cache/fetch/scheduler.ts';
+import type { BlockStore } from '../../cache/blocks/store.ts';
+import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { CacheIndex } from '../../cache/index/index.ts';
-import { LruByObject } from '../../cache/policy/eviction.ts';
-import { NameService } from '../../fs/names/name-service.ts';
-import { ReadPath } from '../../fs/read/read-path.ts';
-import { SnapshotKeeper } from '../../fs/snapshot/snapshot-keeper.ts';
-import { EVENT } from '../../native/events.ts';
-import type { NativeHost } from '../../native/host.ts';
-import { S3Source } from '../../source/s3/s3-source.ts';
-import type { ProbeReport, Source } from '../../source/source.ts';
-import { MountedSession } from '../mounted-session.ts';
+import { Sweep } from '../../cache/blocks/sweep.ts';
+import type { KeeperStats } from '../../fs/snapshot/snapshot-keeper.ts';
+import type { MountPlace, MountWish } from '../mounted-session.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
 import { chooseOpenMode, type OpenMode } from '../open-mode.ts';
-import { StatsFile } from '../stats-file.ts';
 import { collectStats, type ServingStats } from '../stats.ts';
-import { TimeoutLog } from '../timeout-log.ts';
-import { onNameEvent, onVolumeEvent } from './dataset-events.ts';
-import { checkDatasetOptions, type DatasetOptions } from './dataset-options.ts';
-import { DatasetStorage } from './dataset-storage.ts';
-
-/** The parts of a dataset that others ask. */
-interface DatasetParts {
-  readonly options: DatasetOptions;
-  readonly plane: DataPlane;
-  readonly openMode: OpenMode;
-  readonly source: Source;
-  readonly storage: DatasetStorage;
-  readonly store: BlockStore;
-  readonly scheduler: FetchScheduler;
-  readonly readPath: ReadPath;
-  readonly keeper: SnapshotKeeper;
-  readonly session: MountedSession;
-}
+import type { OriginHealth } from './dataset-origin.ts';
+import { checkDatasetOptions, type DatasetOptions, type LiveOptions, type MountOptions } from './dataset-options.ts';
+import { assemble, type DatasetParts } from './dataset-parts.ts';
+import { knownOrSampled, knownSizes, sampledSizes, type Sizes } from './dataset-sizes.ts';
 
 /** See the file's header. Disposing it unmounts, commits and lets go of everything. */
 export class DatasetServer implements AsyncDisposable {
   readonly #parts: DatasetParts;
+  readonly #plane: DataPlane;
   readonly #owned: AsyncDisposableStack;
+  #options: DatasetOptions;
+  #openMode: OpenMode = 'stateless';
+  #isGuessed = false;
   #disposed: Promise<void> | null = null;
 
-  private constructor(parts: DatasetParts, owned: AsyncDisposableStack) {
+  private constructor(options: DatasetOptions, parts: DatasetParts, plane: DataPlane, owned: AsyncDisposableStack) {
+    this.#options = options;
     this.#parts = parts;
+    this.#plane = plane;
     this.#owned = owned;
   }
 
   /**
    * Mounts and serves.
    * @param plane outlives the dataset
+   * @param place where its mount goes
    * @throws DlfsError for everything that keeps it from serving
    */
-  static async start(options: DatasetOptions, plane: DataPlane, deps: DataPlaneDependencies): Promise<DatasetServer> {
+  static async start(
+    options: DatasetOptions,
+    plane: DataPlane,
+    deps: DataPlaneDependencies,
+    place: MountPlace,
+  ): Promise<DatasetServer> {
     checkDatasetOptions(options, plane.memory);
-    await using owned = new AsyncDisposableStack();
-    const parts = await assemble(options, plane, deps, owned);
-    return new DatasetServer(parts, owned.move());
+    const owned = new AsyncDisposableStack();
+    try {
+      const parts = await assemble(options, plane, deps, owned);
+      const server = new DatasetServer(options, parts, plane, owned);
+      await server.#mount(await server.#sizes(deps), place);
+      parts.keeper.start();
+      server.#sweep(deps);
+      return server;
+    } catch (error) {
+      await owned.disposeAsync();
+      throw error;
+    }
   }
 
   get openMode(): OpenMode {
-    return this.#parts.openMode;
+    return this.#openMode;
+  }
+
+  /** Whether nothing was known of the files when it was mounted: the whole listing may want another way of opening. */
+  get isOpenModeGuessed(): boolean {
+    return this.#isGuessed;
+  }
+
+  /** `major:minor` of the mount that is seen at the directory. */
+  get device(): string | null {
+    return this.#parts.mounts.device;
   }
 
   /** The source, for people. */
   get describe(): string {
-    return this.#parts.source.describe;
+    return this.#parts.origin.describe;
   }
 
   /** The source's own folder in the cache directory. */
@@ -82,14 +91,24 @@ export class DatasetServer implements AsyncDisposable {
     return this.#parts.storage.folder.path;
   }
 
+  /** What it is served with now. */
+  get options(): DatasetOptions {
+    return this.#options;
+  }
+
   /** Resolves when the kernel has ended the connection: somebody unmounted. */
   get ended(): Promise<void> {
-    return this.#parts.session.ended;
+    return this.#parts.mounts.ended;
   }
 
   /** What is listed and cached. */
   get index(): CacheIndex {
     return this.#parts.storage.index;
+  }
+
+  /** Its volume's number in the data plane. */
+  get volume(): number {
+    return this.#parts.storage.volume;
   }
 
   /** Its blocks. */
@@ -102,9 +121,31 @@ export class DatasetServer implements AsyncDisposable {
     return this.#parts.scheduler;
   }
 
+  /** What was last heard of its origin. */
+  get origin(): OriginHealth {
+    return this.#parts.origin.health;
+  }
+
+  /** How its listing goes. */
+  get listing(): KeeperStats {
+    return this.#parts.keeper.stats();
+  }
+
   /** Counters and gauges as they are now. */
   stats(): ServingStats {
-    return statsOf(this.#parts);
+    const { origin, storage, store, scheduler, readPath, keeper } = this.#parts;
+    const { host, meter } = this.#plane;
+    return collectStats({
+      store,
+      scheduler,
+      readPath,
+      keeper,
+      openMode: this.#openMode,
+      describe: origin.describe,
+      engine: host.engine,
+      index: storage.index,
+      meter,
+    });
   }
 
   /** Lists the source anew and switches to what is found. @throws DlfsError where the listing fails */
@@ -112,178 +153,108 @@ export class DatasetServer implements AsyncDisposable {
     return this.#parts.keeper.refresh();
   }
 
+  /**
+   * Takes over what can change while it serves; what is beyond a smaller quota leaves before it resolves.
+   * @throws DlfsError where blocks cannot be dropped
+   */
+  async reconfigure(live: LiveOptions): Promise<void> {
+    const { quota, refreshMs, ioTimeoutMs, listLimit } = live;
+    this.#options = { ...this.#options, quota, refreshMs, ioTimeoutMs, listLimit };
+    this.#parts.keeper.reconfigure({ refreshMs, listLimit });
+    this.#parts.scheduler.ioTimeoutMs = ioTimeoutMs;
+    this.#parts.mounts.setIoTimeout(ioTimeoutMs);
+    await this.#parts.store.space.relimit(quota);
+  }
+
+  /** Goes on with another way to the same bytes: other keys, another region. @throws DlfsError where that leads nowhere */
+  async reconnect(source: DatasetOptions['source']): Promise<void> {
+    await this.#parts.origin.replace(source);
+    this.#options = { ...this.#options, source };
+  }
+
+  /** Mounts anew with another owner, other modes, another way of opening. @throws DlfsError where that fails; the mount stays */
+  async remount(wish: MountOptions): Promise<void> {
+    const { open, uid, gid, fileMode, dirMode } = wish;
+    const before = this.#options;
+    this.#options = { ...before, open, uid, gid, fileMode, dirMode };
+    try {
+      await this.#mount(knownSizes(this.index), 'instead');
+    } catch (error) {
+      this.#options = before;
+      throw error;
+    }
+  }
+
+  /** Chooses the way of opening anew, now that the files are known; mounts anew where it is another. @throws DlfsError */
+  async settleOpenMode(): Promise<void> {
+    this.#isGuessed = false;
+    const mode = chooseOpenMode(this.#options.open, this.#plane.kernel, knownSizes(this.index));
+    if (mode !== this.#openMode) await this.#mount(knownSizes(this.index), 'instead');
+  }
+
+  /** Mounts anew what was unmounted while somebody still held something of it. @throws DlfsError where that fails */
+  async revive(wish: MountOptions, place: MountPlace): Promise<void> {
+    const { open, uid, gid, fileMode, dirMode } = wish;
+    this.#options = { ...this.#options, open, uid, gid, fileMode, dirMode };
+    await this.#mount(knownSizes(this.index), place);
+  }
+
+  /**
+   * Takes the mount away; the dataset goes on for those who hold something of it.
+   * @param lazy also where it is in use
+   * @throws DlfsError `mount-busy` where it is in use
+   */
+  unmount(lazy: boolean): void {
+    this.#parts.mounts.unmount(lazy);
+  }
+
+  /** The mount of another generation has taken the place of this one's, which goes on for those who hold something of it. */
+  superseded(): void {
+    this.#parts.mounts.replaced();
+    const { quota } = this.#options;
+    this.#parts.store.space.account.relimit({ ...quota, reserve: 0 });
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return (this.#disposed ??= this.#owned.disposeAsync());
   }
-}
 
-async function assemble(
-  options: DatasetOptions,
-  plane: DataPlane,
-  deps: DataPlaneDependencies,
-  owned: AsyncDisposableStack,
-): Promise<DatasetParts> {
-  const { clock, log, random } = deps;
-  const { host, kernel } = plane;
-  const source = owned.use(
-    await S3Source.open({ source: options.source, environment: deps.environment, clock, log: log.child('source.s3') }),
-  );
-  const probe = await source.probe();
-  await source.ready();
+  async #sizes(deps: DataPlaneDependencies): Promise<Sizes> {
+    const { probe, origin, storage } = this.#parts;
+    if (probe !== null)
+      return storage.index.snapshot().complete ? knownSizes(storage.index) : sampledSizes(probe);
+    return await knownOrSampled(storage.index, origin, deps);
+  }
 
-  const storage = owned.use(await DatasetStorage.open(options, plane, { clock, log }));
-  const { index, folder, volume } = storage;
-  const openMode = chooseOpenMode(options.open, kernel, sizesOf(index, probe));
-  const endpoint = addEndpoint(host, source);
-  owned.defer(() => {
-    host.engine.removeEndpoint(endpoint);
-  });
-  owned.use(
-    source.onAddresses(() => {
-      host.engine.updateAddresses(endpoint, source.addresses());
-    }),
-  );
-
-  // Before the parts that it speaks to, so that it ends after them: what is stored while they end is still committed.
-  owned.use(
-    host.on(volume, (event) => {
-      onVolumeEvent(event, { store, scheduler, readPath });
-    }),
-  );
-  const store: BlockStore = owned.use(
-    new BlockStore({
-      host,
-      volume,
-      index,
-      blockSize: options.blockSize,
-      folder: folder.path,
-      limits: { bytes: options.cacheBytes, files: options.cacheFiles, floor: options.cacheFloor },
-      policy: new LruByObject(),
-      publish: openMode === 'passthrough',
-      clean: index.opening.clean,
-      clock,
-      log: log.child('cache'),
-      busy: (ino) => scheduler.busy(ino),
-      readers: (ino) => readPath.readersOf(ino),
-    }),
-  );
-  storage.proven = () => store.proven;
-  const keyOf = (ino: number): string => options.source.reference.prefix + index.keyOf(ino);
-  const scheduler: FetchScheduler = owned.use(
-    new FetchScheduler({
-      host,
-      volume,
-      endpoint,
-      source,
-      store,
-      blockSize: options.blockSize,
-      memory: plane.memory,
-      ioTimeoutMs: options.ioTimeoutMs,
-      node: (ino) => index.node(ino),
-      keyOf,
-      onChanged: (ino) => {
-        keeper.changedAtOrigin(ino);
-      },
-      clock,
-      random,
-      log: log.child('fetch'),
-    }),
-  );
-  const readPath: ReadPath = new ReadPath({
-    engine: host.engine,
-    volume,
-    index,
-    store,
-    scheduler,
-    clock,
-    blockSize: options.blockSize,
-    aheadBudget: Math.floor(Math.min(plane.memory / 2, options.cacheBytes / 4)),
-  });
-  const session: MountedSession = owned.use(
-    new MountedSession({ host, volume, dir: options.dir, incEpoch: kernel.incEpoch, log: log.child('mount') }),
-  );
-  const keeper: SnapshotKeeper = owned.use(
-    new SnapshotKeeper({
-      index,
-      source,
-      prefix: options.source.reference.prefix,
-      listLimit: options.listLimit,
-      refreshMs: options.refreshMs,
-      kernel: session,
-      store,
-      onDirectoryChanged: (dir) => {
-        readPath.directoryChanged(dir);
-      },
-      clock,
-      random,
-      log: log.child('snapshot'),
-    }),
-  );
-  const names = new NameService({
-    engine: host.engine,
-    index,
-    lister: keeper,
-    log: log.child('names'),
-    residentShare: (ino) => store.residentShare(ino),
-    onLookup: (node) => {
-      store.used(node);
-    },
-  });
-
-  owned.use(
-    host.onBatchEnd(() => {
-      scheduler.plan();
-    }),
-  );
-  const timeouts = new TimeoutLog(clock, log.child('fs'));
-  session.onRequest((event) => {
-    if (event.type === EVENT.timeout) timeouts.note(event.b, keyOf(event.b));
-    else onNameEvent(event, names);
-  });
-  await session.mount(
-    {
-      source: source.describe.split(' ')[0] ?? 'dlfs',
+  async #mount(sizes: Sizes, place: MountPlace): Promise<void> {
+    const { origin, mounts, store } = this.#parts;
+    const { uid, gid, fileMode, dirMode, ioTimeoutMs, open } = this.#options;
+    const known = [...sizes];
+    const openMode = chooseOpenMode(open, this.#plane.kernel, known);
+    const wish: MountWish = {
+      source: origin.describe.split(' ')[0] ?? 'dlfs',
       passthrough: openMode === 'passthrough',
-      uid: options.uid,
-      gid: options.gid,
-      fileMode: options.fileMode,
-      dirMode: options.dirMode,
-      ioTimeoutMs: options.ioTimeoutMs,
-    },
-    (number) => {
-      names.session = number;
-    },
-  );
-  keeper.start();
-  // A new index knows nothing of what an older one may have left.
-  if (!index.opening.clean || index.opening.emptied || index.opening.kind !== 'existing') {
-    const sweep = owned.use(new Sweep({ objects: folder.objects, index, store, log: log.child('sweep') }));
+      uid,
+      gid,
+      fileMode,
+      dirMode,
+      ioTimeoutMs,
+      place,
+    };
+    store.publishes = wish.passthrough;
+    await mounts.mount(wish);
+    this.#openMode = openMode;
+    this.#isGuessed = open === 'auto' && known.every(([, files]) => files === 0);
+  }
+
+  /** A new index knows nothing of what an older one may have left. */
+  #sweep({ log }: DataPlaneDependencies): void {
+    const { storage, store } = this.#parts;
+    const { opening } = storage.index;
+    if (opening.clean && !opening.emptied && opening.kind === 'existing') return;
+    const sweep = this.#owned.use(
+      new Sweep({ objects: storage.folder.objects, index: storage.index, store, log: log.child('sweep') }),
+    );
     sweep.start();
   }
-  const parts = { options, plane, openMode, source, storage, store, scheduler, readPath, keeper, session };
-  owned.use(new StatsFile(folder.stats, () => statsOf(parts), clock, log));
-  return parts;
-}
-
-function statsOf({ plane, storage, source, ...parts }: DatasetParts): ServingStats {
-  const { host, meter } = plane;
-  return collectStats({ ...parts, describe: source.describe, engine: host.engine, index: storage.index, meter });
-}
-
-/** File sizes with their numbers: of the snapshot where it is complete, else of the probe's sample. */
-function sizesOf(index: CacheIndex, probe: ProbeReport): Iterable<readonly [number, number]> {
-  const { complete, histogram } = index.snapshot();
-  return complete
-    ? histogram.map((files, bit) => [bit === 0 ? 0 : 2 ** (bit - 1), files] as const)
-    : probe.sample.map((object) => [object.size, 1] as const);
-}
-
-function addEndpoint(host: NativeHost, source: Source): number {
-  const { tls, serverName, caPem, proxy } = source.transport;
-  return host.engine.addEndpoint({
-    addresses: source.addresses().map(({ address, port }) => ({ address, port })),
-    tls: tls ? { serverName, caPems: caPem === null ? [] : [caPem] } : null,
-    tunnel:
-      proxy === null ? null : { authority: `${proxy.host}:${proxy.port}`, authorization: proxy.authorization ?? '' },
-  });
 }

@@ -8,13 +8,10 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { CacheFolder } from '../../cache/folder/cache-folder.ts';
-import { identityOf } from '../../cache/folder/fingerprint.ts';
+import { identityOf, type CacheIdentity } from '../../cache/folder/fingerprint.ts';
 import { CacheIndex, type Opening } from '../../cache/index/index.ts';
 import type { DataPlane } from '../node/data-plane.ts';
 import type { DatasetOptions } from './dataset-options.ts';
-
-/** File states in memory: some 300 bytes each. */
-const MAX_FILE_STATES = 262_144;
 
 /** See the file's header. */
 export class DatasetStorage implements AsyncDisposable {
@@ -46,21 +43,20 @@ export class DatasetStorage implements AsyncDisposable {
     const { engine, binding } = plane.host;
     await using owned = new AsyncDisposableStack();
     const owner = { pid: process.pid, dir: options.dir, log: options.logPath };
-    const folder = owned.use(await CacheFolder.open(options.cacheDir, identityOf(options.source), owner, binding));
+    const folder = owned.use(await CacheFolder.open(options.cacheDir, cacheIdentity(options), owner, binding));
     const index = owned.use(
       await CacheIndex.open({
         file: folder.index,
         blockSize: options.blockSize,
         prefix: options.source.reference.prefix,
         clock,
+        host: plane.indexes,
       }),
     );
     sayOpening(index.opening, log);
     const volume = engine.addVolume({
       objectsDir: folder.objects,
       blockSize: options.blockSize,
-      maxOpenFiles: plane.openFiles,
-      maxFiles: MAX_FILE_STATES,
       maxVolatile: Math.floor(plane.memory / 4),
     });
     owned.defer(() => {
@@ -73,6 +69,11 @@ export class DatasetStorage implements AsyncDisposable {
     await using _owned = this.#owned;
     if (this.proven()) await this.index.markClean();
   }
+}
+
+function cacheIdentity({ source, cacheOf, blockSize }: DatasetOptions): CacheIdentity {
+  const identity = identityOf(source);
+  return cacheOf === null ? identity : { ...identity, dataset: cacheOf, blockSize };
 }
 
 function sayOpening(opening: Opening, log: Logger): void {

@@ -42,6 +42,7 @@ const RECORD = z.object({
   source: z.string(),
   cacheFolder: z.string(),
   log: z.string().nullable(),
+  daemon: z.boolean().default(false),
 });
 
 /** What is recorded of a mount. */
@@ -58,6 +59,8 @@ export interface MountRecord {
   readonly cacheFolder: string;
   /** The log file; null: standard error. */
   readonly log: string | null;
+  /** Whether the process is a node's daemon, which serves other mounts, too, and makes this one again. */
+  readonly daemon: boolean;
 }
 
 /** Whether somebody serves a mount of ours. */

@@ -55,6 +55,12 @@ export async function unmount(dir: string, lazy: boolean, parts: UnmountParts): 
   const { registry } = parts;
   const mount = ourMountAt(dir);
   const liveness = registry.liveness(mount);
+  if (liveness.kind === 'live' && liveness.record?.daemon === true) {
+    throw new DlfsError(
+      'conflict',
+      `${mount.dir} is served by the daemon (process ${liveness.pid}), which would mount it again: dlfs delete, or remove its manifest`,
+    );
+  }
   const pid = liveness.kind === 'live' ? liveness.pid : null;
   const startTicks = pid === null ? null : startTicksOf(pid);
   const holders = lazy ? await holdersOf(mount.dir) : [];

@@ -25,6 +25,7 @@ export interface SnapshotKeeperOptions {
   readonly index: CacheIndex;
   readonly source: Source;
   readonly prefix: string;
+  /** At first. */
   readonly listLimit: number;
   readonly refreshMs: number | 'never';
   readonly kernel: KernelNames;
@@ -68,6 +69,8 @@ export class SnapshotKeeper implements AsyncDisposable {
   readonly #superseded = new Set<number>();
   /** When a directory was last listed anew because the origin had changed. */
   readonly #renewed = new Map<number, number>();
+  #refreshMs: number | 'never';
+  #listLimit: number;
   #purgeTimer: Timer | null = null;
   #refreshTimer: Timer | null = null;
   #full: Promise<void> | null = null;
@@ -80,6 +83,8 @@ export class SnapshotKeeper implements AsyncDisposable {
 
   constructor(options: SnapshotKeeperOptions) {
     this.#o = options;
+    this.#refreshMs = options.refreshMs;
+    this.#listLimit = options.listLimit;
     this.#directories = new DirectoryListings({
       index: options.index,
       source: options.source,
@@ -98,6 +103,14 @@ export class SnapshotKeeper implements AsyncDisposable {
     void this.#guard(this.#purgeLeftovers());
     if (this.#o.index.snapshot().complete) this.#schedule();
     else void this.#guard(this.refresh());
+  }
+
+  /** Another rhythm, another limit, from now on. */
+  reconfigure({ refreshMs, listLimit }: Pick<SnapshotKeeperOptions, 'refreshMs' | 'listLimit'>): void {
+    const isOther = refreshMs !== this.#refreshMs;
+    this.#refreshMs = refreshMs;
+    this.#listLimit = listLimit;
+    if (isOther && this.#full === null) this.#schedule();
   }
 
   /** Counters for stats. */
@@ -155,7 +168,8 @@ export class SnapshotKeeper implements AsyncDisposable {
   }
 
   async #listAll(): Promise<void> {
-    const { clock, log, index, source, prefix, listLimit: limit } = this.#o;
+    const { clock, log, index, source, prefix, } = this.#o;
+    const limit = this.#listLimit;
     this.#refreshTimer?.[Symbol.dispose]();
     const begun = clock.monotonic();
     try {
@@ -200,7 +214,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     const last = { duration: this.#lastDuration, failures: this.#failuresInRow };
     // `never` means that a complete listing is kept for ever, not that there is none.
     const incomplete = !this.#o.index.snapshot().complete && !this.#saidLimit;
-    const interval = this.#o.refreshMs === 'never' && incomplete ? FIRST_LISTING_INTERVAL : this.#o.refreshMs;
+    const interval = this.#refreshMs === 'never' && incomplete ? FIRST_LISTING_INTERVAL : this.#refreshMs;
     const pause = nextRefresh({ interval }, last, this.#o.random);
     if (pause === null) return;
     this.#o.log.debug(`the next listing is in ${formatDuration(pause)}`);
@@ -210,7 +224,7 @@ export class SnapshotKeeper implements AsyncDisposable {
   #sayLimit(): void {
     if (this.#saidLimit) return;
     this.#saidLimit = true;
-    const { listLimit } = this.#o;
+    const listLimit = this.#listLimit;
     this.#o.log.warn(
       `the dataset has more than ${listLimit} entries (--list-limit): directories are listed as they are used`,
     );

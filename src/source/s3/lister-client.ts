@@ -1,34 +1,27 @@
 /**
- * The main thread's side of the lister.
+ * The main thread's side of a lister.
  *
  * Invariants:
- * 1. Each call settles: also when the thread dies (out of memory, a fault), in which case it is started anew for the next call.
- * 2. After disposal no thread runs, and every call still open has failed with `interrupted`.
+ * 1. Each call settles: also when the thread dies (out of memory, a fault), in which case the next call finds another one.
+ * 2. After disposal every call still open has failed with `interrupted`, and the lister has ended.
  * 3. What arrives for a call that is no longer open is dropped.
  */
-import { Worker } from 'node:worker_threads';
 import { DlfsError } from '../../base/errors.ts';
+import type { GuestChannel, HostThread } from '../../base/host-thread.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ListPage } from '../../dataset/listing.ts';
 import { sourceFailure } from '../source-failure.ts';
 import type { ResolvedEndpoint } from './endpoint.ts';
 import type { HeldCredentials, ListCall, ListerConfig, ListerMessage, ListerRequest } from './messages.ts';
-import type { Environment } from './proxy.ts';
-
-/** The thread's heap, MiB: parallel pages of 16 MiB and what their parsing makes of them. Beyond it the thread dies, not the process. */
-const HEAP_MIB = 1024;
 
 /** What a client needs. */
 export interface ListerClientOptions {
   readonly config: ListerConfig;
-  readonly environment: Environment;
+  /** Where the lister runs; shared with other sources. */
+  readonly thread: HostThread;
   readonly log: Logger;
   readonly onCredentials: (credentials: HeldCredentials | null) => void;
   readonly onSkew: (offsetMs: number) => void;
-  /** Another program for the thread, for tests. */
-  readonly thread?: URL;
-  /** Another heap for it, MiB, for tests. */
-  readonly heapMib?: number;
 }
 
 /** Takes the messages of one call; null: the thread or the client ended. */
@@ -38,7 +31,7 @@ type Receiver = (message: ListerMessage | DlfsError) => void;
 export class ListerClient implements AsyncDisposable {
   readonly #options: ListerClientOptions;
   readonly #open = new Map<number, Receiver>();
-  #worker: Worker | null = null;
+  #channel: GuestChannel | null = null;
   #nextId = 1;
   #skewMs = 0;
   #disposed = false;
@@ -68,7 +61,7 @@ export class ListerClient implements AsyncDisposable {
   /** Tells the SDK how far this machine's clock is off. */
   correctClock(offsetMs: number): void {
     this.#skewMs = offsetMs;
-    this.#worker?.postMessage({ kind: 'skew', offsetMs } satisfies ListerRequest);
+    this.#channel?.port.postMessage({ kind: 'skew', offsetMs } satisfies ListerRequest);
   }
 
   /** Pages of a listing; @throws DlfsError from the iterator. */
@@ -99,16 +92,15 @@ export class ListerClient implements AsyncDisposable {
     } finally {
       signal.removeEventListener('abort', abort);
       this.#open.delete(id);
-      if (!this.#disposed) this.#worker?.postMessage({ kind: 'cancel', id } satisfies ListerRequest);
+      if (!this.#disposed) this.#channel?.port.postMessage({ kind: 'cancel', id } satisfies ListerRequest);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
-    const worker = this.#worker;
-    this.#worker = null;
     this.#failAll(new DlfsError('interrupted', 'the source was closed'));
-    await worker?.terminate();
+    this.#channel?.leave();
+    this.#channel = null;
   }
 
   async #call(make: (id: number) => ListerRequest): Promise<ListerMessage> {
@@ -128,36 +120,17 @@ export class ListerClient implements AsyncDisposable {
 
   #post(request: ListerRequest): void {
     if (this.#disposed) throw new DlfsError('interrupted', 'the source is closed');
-    this.#worker ??= this.#start();
-    this.#worker.postMessage(request);
+    this.#channel ??= this.#connect();
+    this.#channel.port.postMessage(request);
   }
 
-  #start(): Worker {
-    const {
-      config,
-      environment,
-      log,
-      thread = new URL('./lister-thread.ts', import.meta.url),
-      heapMib = HEAP_MIB,
-    } = this.#options;
-    const worker = new Worker(thread, {
-      name: 'dlfs-lister',
-      workerData: config,
-      // A worker takes an undefined value for the text "undefined".
-      env: Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined)),
-      resourceLimits: { maxOldGenerationSizeMb: heapMib },
-      stdout: true,
-      stderr: true,
-    });
-    // What the SDK prints is not for the terminal of whoever mounts.
-    for (const stream of [worker.stdout, worker.stderr]) {
-      stream.on('data', (text: Buffer) => log.debug('the SDK says', { text: text.toString('utf8').slice(0, 1000) }));
-    }
-    worker.on('message', (message: ListerMessage) => this.#receive(message));
-    worker.on('error', (thrown) => this.#lost(worker, thrown));
-    worker.on('exit', () => this.#lost(worker, null));
-    if (this.#skewMs !== 0) worker.postMessage({ kind: 'skew', offsetMs: this.#skewMs } satisfies ListerRequest);
-    return worker;
+  #connect(): GuestChannel {
+    const { config, thread } = this.#options;
+    const channel = thread.connect(config, (cause) => this.#lost(cause));
+    channel.port.on('message', (message: ListerMessage) => this.#receive(message));
+    if (this.#skewMs !== 0)
+      channel.port.postMessage({ kind: 'skew', offsetMs: this.#skewMs } satisfies ListerRequest);
+    return channel;
   }
 
   #receive(message: ListerMessage): void {
@@ -177,13 +150,9 @@ export class ListerClient implements AsyncDisposable {
     if (message.id !== null) this.#open.get(message.id)?.(message);
   }
 
-  #lost(worker: Worker, thrown: unknown): void {
-    if (this.#worker !== worker) return;
-    this.#worker = null;
-    this.#options.log.error('the lister ended and will be started anew', { err: thrown });
-    this.#failAll(
-      new DlfsError('internal', 'the thread that lists the bucket ended', { cause: thrown, retryable: true }),
-    );
+  #lost(cause: unknown): void {
+    this.#channel = null;
+    this.#failAll(new DlfsError('internal', 'the thread that lists the bucket ended', { cause, retryable: true }));
   }
 
   #failAll(error: DlfsError): void {

@@ -167,7 +167,7 @@ export class Lister implements Disposable {
         endpoint: originOf(endpoint),
         region: endpoint.region,
         anonymous: source.anonymous,
-        keysFrom: keysFrom(source.profile, environment),
+        keysFrom: keysFrom(source, environment),
         custom: endpoint.custom,
       },
     };
@@ -175,14 +175,13 @@ export class Lister implements Disposable {
 
   #makeKeeper(endpoint: ResolvedEndpoint, carrier: HttpCarrier): CredentialKeeper {
     const { config, environment, clock, random, post } = this.#options;
-    const { profile } = config.source;
     const warn = (message: string): void => post({ kind: 'log', level: 'warn', message, error: null });
     return new CredentialKeeper({
       clock,
       random,
       load: () =>
         loadCredentials({
-          profile,
+          source: config.source,
           region: endpoint.region,
           carrier,
           environment,

@@ -13,6 +13,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import type { Clock } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
+import type { HostThread } from '../../base/host-thread.ts';
 import type { Logger } from '../../base/log.ts';
 import type { ListPage } from '../../dataset/listing.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
@@ -36,6 +37,7 @@ import { areSameKeys, EXPIRY_MARGIN_MS } from './credential-keeper.ts';
 import { originOf, type ResolvedEndpoint } from './endpoint.ts';
 import { parseErrorReply, type ErrorReply } from './error-reply.ts';
 import { ListerClient } from './lister-client.ts';
+import { listerHost } from './lister-host.ts';
 import type { HeldCredentials } from './messages.ts';
 import { networkFailure, transportFailure, type Destination } from './network-failure.ts';
 import { proxyFor, type Environment, type Proxy } from './proxy.ts';
@@ -73,6 +75,8 @@ export interface S3SourceOptions {
   readonly credentialsDeadlineMs?: number;
   /** Asks the resolver; the system's by default. */
   readonly lookup?: Lookup;
+  /** Where the source lists, shared with others (`listerHost`); by default it has a thread of its own, and ends it. */
+  readonly thread?: HostThread;
 }
 
 /** See the file's header. Made by `S3Source.open`. */
@@ -83,6 +87,7 @@ export class S3Source implements Source {
   readonly endpoint: ResolvedEndpoint;
   readonly #options: S3SourceOptions;
   readonly #lister: ListerClient;
+  readonly #owned: AsyncDisposableStack;
   readonly #signer: GetSigner;
   readonly #book: AddressBook;
   readonly #skew: ClockSkew;
@@ -96,11 +101,12 @@ export class S3Source implements Source {
   #renewedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(parts: SourceParts) {
-    const { options, endpoint, lister, proxy, authorities, skew } = parts;
+    const { options, endpoint, lister, proxy, authorities, skew, owned } = parts;
     const { source, environment } = options;
     const url = originOf(endpoint);
     this.#options = options;
     this.#lister = lister;
+    this.#owned = owned;
     this.#skew = skew;
     this.endpoint = endpoint;
     this.describe = `${formatSourceReference(source.reference)} at ${url}`;
@@ -109,7 +115,7 @@ export class S3Source implements Source {
       endpoint: url,
       region: endpoint.region,
       anonymous: source.anonymous,
-      keysFrom: keysFrom(source.profile, environment),
+      keysFrom: keysFrom(source, environment),
       custom: endpoint.custom,
     };
     this.#destination = {
@@ -149,16 +155,17 @@ export class S3Source implements Source {
   }
 
   /**
-   * Resolves where the bucket is, and starts the lister's thread.
+   * Resolves where the bucket is, in the lister's thread.
    * @throws DlfsError `invalid-argument` for a missing region, an unreadable CA file, a proxy that is none; `unsupported` for kinds of
    *   buckets that cannot be listed in order
    */
   static async open(options: S3SourceOptions): Promise<S3Source> {
     const { source, environment, log } = options;
-    const authorities = trustedAuthorities(source.caFile, environment);
+    const authorities = trustedAuthorities(source, environment);
     const skew = new ClockSkew(log);
     await using stack = new AsyncDisposableStack();
     let opened: S3Source | null = null;
+    const thread = options.thread ?? stack.use(listerHost({ environment, log }));
     const lister = stack.use(
       new ListerClient({
         config: {
@@ -167,7 +174,7 @@ export class S3Source implements Source {
           requestDeadlineMs: options.requestDeadlineMs ?? 60_000,
           credentialsDeadlineMs: options.credentialsDeadlineMs ?? 60_000,
         },
-        environment,
+        thread,
         log,
         onCredentials: (credentials) => {
           if (opened !== null) opened.#use(credentials);
@@ -177,8 +184,7 @@ export class S3Source implements Source {
     );
     const endpoint = await lister.open();
     const proxy = proxyFor(new URL(originOf(endpoint)), environment);
-    opened = new S3Source({ options, endpoint, lister, proxy, authorities, skew });
-    stack.move();
+    opened = new S3Source({ options, endpoint, lister, proxy, authorities, skew, owned: stack.move() });
     return opened;
   }
 
@@ -262,7 +268,7 @@ export class S3Source implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#book[Symbol.dispose]();
-    await this.#lister[Symbol.asyncDispose]();
+    await this.#owned.disposeAsync();
   }
 
   #areUsable(nowMs: number): boolean {
@@ -338,4 +344,6 @@ interface SourceParts {
   readonly proxy: Proxy | null;
   readonly authorities: readonly string[];
   readonly skew: ClockSkew;
+  /** The lister, and its thread where that is not shared. */
+  readonly owned: AsyncDisposableStack;
 }

@@ -2,7 +2,7 @@
  * Which certificate authorities vouch for an endpoint: the same list for both paths.
  *
  * Node's own defaults (its bundled Mozilla roots, plus NODE_EXTRA_CA_CERTS), the files that SSL_CERT_FILE and AWS_CA_BUNDLE
- * name, and `--ca-file`. Additions only: naming a private authority does not shut out the public ones.
+ * name, `--ca-file`, and a manifest's own. Additions only: naming a private authority does not shut out the public ones.
  *
  * Invariants:
  * 1. Each file is read once and each certificate in it parsed here, so that a bad file is refused by name before anything
@@ -12,6 +12,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
 import { DlfsError } from '../../base/errors.ts';
+import type { SourceOptions } from '../../dataset/source-options.ts';
 import type { Environment } from './proxy.ts';
 
 /** Larger than any bundle (Mozilla's has 220 KB): what is larger is no bundle. */
@@ -21,10 +22,13 @@ const CERTIFICATE = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[A-Za-z0-9+/=\s]+--
 
 /**
  * The trusted certificates as PEM.
- * @param caFile the file of `--ca-file`, or null
+ * @param source its file of authorities and its authorities as text, or null
  * @throws DlfsError `invalid-argument` that names the file or variable
  */
-export function trustedAuthorities(caFile: string | null, environment: Environment): string[] {
+export function trustedAuthorities(
+  { caFile, caPem }: Pick<SourceOptions, 'caFile' | 'caPem'>,
+  environment: Environment,
+): string[] {
   const files: readonly (readonly [string, string | null | undefined])[] = [
     ['SSL_CERT_FILE', environment['SSL_CERT_FILE']],
     ['AWS_CA_BUNDLE', environment['AWS_CA_BUNDLE']],
@@ -35,6 +39,7 @@ export function trustedAuthorities(caFile: string | null, environment: Environme
     if (path === null || path === undefined || path === '') continue;
     for (const pem of readBundle(option, path)) all.add(pem.trim());
   }
+  if (caPem !== null) for (const pem of bundleOf('ca.pem', "the manifest's text", caPem)) all.add(pem.trim());
   return [...all];
 }
 
@@ -51,6 +56,10 @@ function readBundle(option: string, path: string): readonly string[] {
       cause,
     });
   }
+  return bundleOf(option, path, text);
+}
+
+function bundleOf(option: string, path: string, text: string): readonly string[] {
   const found = text.match(CERTIFICATE) ?? [];
   if (found.length === 0)
     throw new DlfsError('invalid-argument', `${option}: ${path} holds no certificate in PEM form`);
@@ -62,7 +71,7 @@ function isReadable(pem: string, option: string, path: string): boolean {
   try {
     return new X509Certificate(pem).raw.length > 0;
   } catch (cause) {
-    if (option !== '--ca-file') return false;
+    if (option !== '--ca-file' && option !== 'ca.pem') return false;
     throw new DlfsError('invalid-argument', `${option}: ${path} holds a certificate that cannot be read`, { cause });
   }
 }

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import type { KernelFeatures } from '../../../src/daemon/kernel.ts';
 import { chooseOpenMode, LARGE_FILE } from '../../../src/daemon/open-mode.ts';
 
-const NEW: KernelFeatures = { release: '6.18.0', passthrough: true, incEpoch: true };
-const OLD: KernelFeatures = { release: '6.1.0', passthrough: false, incEpoch: false };
+const NEW: KernelFeatures = { release: '6.18.0', passthrough: true, incEpoch: true, mountBeneath: true };
+const OLD: KernelFeatures = { release: '6.1.0', passthrough: false, incEpoch: false, mountBeneath: false };
 
 describe('the open mode', () => {
   test('is what was asked for, where the kernel can do it', () => {

@@ -10,7 +10,8 @@ import type { Logger } from '../../../src/base/log.ts';
 import { SILENT_LOGGER } from '../../../src/base/log.ts';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import type { SizeOrShare } from '../../../src/base/size.ts';
-import { Space, type SpaceHost } from '../../../src/cache/blocks/space.ts';
+import { DiskBudget } from '../../../src/cache/blocks/disk-budget.ts';
+import type { Space, SpaceHost } from '../../../src/cache/blocks/space.ts';
 import { LruByObject, type EvictionCandidate } from '../../../src/cache/policy/eviction.ts';
 
 const MIB = 1024 * 1024;
@@ -28,7 +29,7 @@ class Host implements SpaceHost {
     this.objects.set(ino, { bytes: size, open, busy });
   }
 
-  *candidates(): Generator<EvictionCandidate> {
+  *candidates(_page: number): Generator<EvictionCandidate> {
     let lastUsed = 0;
     for (const [id, { bytes: size, open, busy }] of this.objects) {
       const pinned = busy ? { pinnedUntil: Infinity } : {};
@@ -63,9 +64,10 @@ interface Options {
   readonly floor?: SizeOrShare;
   readonly log?: Logger;
   readonly clock?: ManualClock;
+  readonly folder?: string;
 }
 
-function spaceOver(host: Host, options: Options = {}): Space {
+function spaceOver(host: Host, options: Options = {}): { space: Space; budget: DiskBudget } {
   const {
     limit = 100 * MIB,
     files = Infinity,
@@ -74,17 +76,18 @@ function spaceOver(host: Host, options: Options = {}): Space {
   } = options;
   const initial = { bytes: 0, files: host.objects.size };
   for (const object of host.objects.values()) initial.bytes += object.bytes;
-  const space = new Space({
+  const clock = options.clock ?? new ManualClock();
+  const budget = new DiskBudget({
     limits: { bytes: limit, files, floor },
+    folder: options.folder ?? tmpdir(),
     policy: new LruByObject(),
-    folder: tmpdir(),
-    clock: options.clock ?? new ManualClock(),
+    clock,
     log,
-    host,
-    initial,
   });
+  const limits = { bytes: limit, files, reserve: 0 };
+  const space = budget.join({ name: 'one', limits, clock, log, host, initial });
   host.space = space;
-  return space;
+  return { space, budget };
 }
 
 /** Messages of each level. */
@@ -97,7 +100,7 @@ function recorder(): { readonly log: Logger; readonly lines: string[] } {
 describe('space in the cache', () => {
   test('is reserved while there is room, and given back', async () => {
     const host = new Host();
-    const space = spaceOver(host);
+    const { space } = spaceOver(host);
     assert.equal(await space.admit(1, { bytes: 10 * MIB, files: 1 }), true);
     assert.equal(space.stats().reservedBytes, 10 * MIB);
     space.stored(4 * MIB, true);
@@ -111,7 +114,7 @@ describe('space in the cache', () => {
     host.add(1, 30 * MIB, { busy: true });
     host.add(2, 30 * MIB);
     host.add(3, 30 * MIB);
-    const space = spaceOver(host);
+    const { space } = spaceOver(host);
     assert.equal(await space.admit(9, { bytes: 20 * MIB, files: 1 }), true);
     assert.deepEqual(host.dropped, [2]);
     assert.deepEqual([space.stats().evictedFiles, space.stats().evictedBytes], [1, 30 * MIB]);
@@ -121,7 +124,7 @@ describe('space in the cache', () => {
   test('counts files, too', async () => {
     const host = new Host();
     for (let ino = 1; ino <= 10; ino++) host.add(ino, 4096);
-    const space = spaceOver(host, { files: 10 });
+    const { space } = spaceOver(host, { files: 10 });
     assert.equal(await space.admit(11, { bytes: 4096, files: 1 }), true);
     assert.deepEqual(host.dropped, [1, 2]);
   });
@@ -129,7 +132,7 @@ describe('space in the cache', () => {
   test('of an unlinked file that is open is taken until it is closed', async () => {
     const host = new Host();
     host.add(1, 90 * MIB, { open: true });
-    const space = spaceOver(host);
+    const { space } = spaceOver(host);
     assert.equal(await space.admit(2, { bytes: 40 * MIB, files: 1 }), false, 'its leaving frees nothing yet');
     assert.deepEqual(host.dropped, [1]);
     assert.equal(space.stats().bytes, 90 * MIB);
@@ -141,7 +144,7 @@ describe('space in the cache', () => {
   test('that cannot be made is no error: the run is served without caching, and counted', async () => {
     const host = new Host();
     host.add(1, 95 * MIB, { busy: true });
-    const space = spaceOver(host);
+    const { space } = spaceOver(host);
     for (let i = 0; i < 3; i++) assert.equal(await space.admit(2, { bytes: 20 * MIB, files: 1 }), false);
     assert.equal(space.stats().bypassedRuns, 3);
     assert.deepEqual(host.dropped, []);
@@ -151,7 +154,7 @@ describe('space in the cache', () => {
   test('for an object larger than the cache is made of its own blocks', async () => {
     const host = new Host();
     host.own = 95 * MIB;
-    const space = spaceOver(host);
+    const { space } = spaceOver(host);
     space.stored(95 * MIB, true);
     assert.equal(await space.admit(1, { bytes: 20 * MIB, files: 0 }), true);
     assert.ok(host.own < 95 * MIB);
@@ -161,7 +164,7 @@ describe('space in the cache', () => {
   test('is made by one eviction at a time, however many ask', async () => {
     const host = new Host();
     for (let ino = 1; ino <= 25; ino++) host.add(ino, 4 * MIB);
-    const space = spaceOver(host);
+    const { space } = spaceOver(host);
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, i) => space.admit(100 + i, { bytes: 2 * MIB, files: 1 })),
     );
@@ -180,31 +183,22 @@ describe('space in the cache', () => {
     const { log, lines } = recorder();
     const clock = new ManualClock();
     const floor = { kind: 'size', bytes: bytes(free + 2 ** 30) } as const;
-    const space = spaceOver(host, { floor, log, clock });
-    await space.check();
+    const { space, budget } = spaceOver(host, { floor, log, clock });
+    await budget.check();
     assert.deepEqual(host.dropped, [1, 2, 3, 4, 5], 'all that may leave does: the disk is short of a gigabyte');
-    assert.equal(space.stats().state, 'bypass');
+    assert.equal(budget.stats().state, 'bypass');
     assert.equal(await space.admit(9, { bytes: 4096, files: 1 }), false);
     for (let i = 0; i < 5; i++) {
       await clock.advance(20_000);
-      await space.check();
+      await budget.check();
     }
     assert.equal(lines.length, 1, lines.join('\n'));
     assert.match(lines[0] ?? '', /no room in the cache \(floor\)/);
   });
 
   test('that cannot be looked at is served without', async () => {
-    const host = new Host();
     const { log, lines } = recorder();
-    const space = new Space({
-      limits: { bytes: MIB, files: Infinity, floor: { kind: 'size', bytes: bytes(0) } },
-      policy: new LruByObject(),
-      folder: '/nonexistent/folder',
-      clock: new ManualClock(),
-      log,
-      host,
-      initial: { bytes: 0, files: 0 },
-    });
+    const { space } = spaceOver(new Host(), { folder: '/nonexistent/folder', log });
     assert.equal(await space.admit(1, { bytes: 4096, files: 1 }), false);
     assert.equal(lines.length, 1);
   });

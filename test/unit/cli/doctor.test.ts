@@ -124,7 +124,7 @@ describe('the doctor on mounts', () => {
   test('tells those that are served from dead ones, and from those of which nothing is known', async () => {
     await using temp = await TempDir.create('doctor');
     const registry = new MountRegistry(temp.join('run'));
-    const fixed = { dir: '/m', device: '0:999999', source: 's3://b', cacheFolder: temp.path, log: null };
+    const fixed = { dir: '/m', device: '0:999999', source: 's3://b', cacheFolder: temp.path, log: null, daemon: false };
     const examine = (): string[] =>
       examineMounts(mountsWith('/m'), registry).map(({ state, found }) => `${state} ${found}`);
     const unexpected = (error: unknown): void => {

@@ -23,7 +23,7 @@ function mount(dir: string, device = '0:77', type = 'fuse.dlfs'): KernelMount {
 }
 
 function recordOf(dir: string, changes: Partial<MountRecord> = {}): MountRecord {
-  const fixed = { dir, device: '0:77', source: 's3://bucket at x', cacheFolder: '/c', log: null };
+  const fixed = { dir, device: '0:77', source: 's3://bucket at x', cacheFolder: '/c', log: null, daemon: false };
   return { ...ownIdentity(), ...fixed, ...changes };
 }
 

@@ -9,9 +9,11 @@ test('a source alone is enough, and says nothing of the rest', () => {
     endpoint: null,
     region: null,
     profile: null,
+    keys: null,
     anonymous: false,
     pathStyle: false,
     caFile: null,
+    caPem: null,
     requesterPays: false,
   });
 });

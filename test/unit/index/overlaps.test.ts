@@ -123,9 +123,9 @@ class SlowWriter implements AsyncDisposable {
     const { database } = openDatabase({ file: join(folder.path, 'index.db'), blockSize: BLOCK, clock });
     this.#folder = folder;
     this.#store = new Store(database, { blockSize: BLOCK, prefix: '' });
-    const defer = (callback: () => void): void => void this.#due.push(callback);
+    const turns = { defer: (callback: () => void): void => void this.#due.push(callback), hurry: () => undefined };
     const pace = { entries: 1, rows: 2, changes: 1, together: 1000 };
-    this.writer = new Writer({ store: this.#store, clock, defer, sliceMs: 0, pace });
+    this.writer = new Writer({ store: this.#store, clock, turns, sliceMs: 0, pace });
   }
 
   static async create(): Promise<SlowWriter> {

@@ -25,8 +25,8 @@ class SteppedWriter implements AsyncDisposable {
     const { database } = openDatabase({ file: join(folder.path, 'index.db'), blockSize: BLOCK, clock });
     this.#folder = folder;
     this.store = new Store(database, { blockSize: BLOCK, prefix: '' });
-    const defer = (callback: () => void): void => void this.#due.push(callback);
-    this.writer = new Writer({ store: this.store, clock, defer, sliceMs: 0 });
+    const turns = { defer: (callback: () => void): void => void this.#due.push(callback), hurry: () => undefined };
+    this.writer = new Writer({ store: this.store, clock, turns, sliceMs: 0 });
   }
 
   static async create(): Promise<SteppedWriter> {

@@ -86,10 +86,10 @@ export class FetchClient implements AsyncDisposable {
   constructor() {
     const objects = join(this.#folder, 'objects');
     mkdirSync(objects);
-    const options = { sessionThreads: 1, diskThreads: 1, fetchThreads: 2, memory: 64 * BLOCK };
+    const options = { sessionThreads: 1, diskThreads: 1, fetchThreads: 2, memory: 64 * BLOCK, openFiles: 64, fileStates: 1024 };
     this.engine = new (loadNative().Engine)(options, () => this.#wake());
     this.#drain = new EventDrain(this.engine);
-    const limits = { maxOpenFiles: 64, maxFiles: 1024, maxVolatile: 16 * BLOCK };
+    const limits = { maxVolatile: 16 * BLOCK };
     this.volume = this.engine.addVolume({ objectsDir: objects, blockSize: BLOCK, ...limits });
   }
 

@@ -24,7 +24,7 @@ test('counters belong to a volume, and the sums of the engine keep those of remo
   try {
     await using client = new FetchClient();
     const { engine, volume } = client;
-    const limits = { maxOpenFiles: 64, maxFiles: 1024, maxVolatile: BLOCK };
+    const limits = { maxVolatile: BLOCK };
     const second = engine.addVolume({ objectsDir: folder, blockSize: BLOCK, ...limits });
     const { port } = server.address() as AddressInfo;
     const endpoint = engine.addEndpoint({ addresses: [{ address: '127.0.0.1', port }], tls: null, tunnel: null });

@@ -4,6 +4,7 @@
  * Time moves in steps of a millisecond. A request waits `latency` ± 30 %, then receives an equal share of the bandwidth (at most
  * `perConnection`) until its bytes are complete. An endless queue asks for admission in each step.
  */
+import { aloneWith } from './shares.ts';
 import { FetchConcurrency, type ConcurrencyOptions, type FetchTicket } from '../../../src/cache/policy/concurrency.ts';
 import { seeded } from './seeded.ts';
 
@@ -64,7 +65,7 @@ export class SimulatedOrigin {
       reportsAsTheyCome: true,
       ...model,
     };
-    this.control = new FetchConcurrency(options, 0);
+    this.control = new FetchConcurrency(options, aloneWith(1024 * 1024 * 1024), 0);
   }
 
   /**

@@ -22,9 +22,6 @@ import { fromSqlite, isUnreadable } from '../sqlite-error.ts';
 /** How many unreadable indexes are kept for whoever wants to look; each may be some hundred megabytes. */
 export const KEPT_ASIDE = 2;
 
-/** Page cache of the writing connection, KiB: the inner pages of the indexes of some million rows. */
-const CACHE_KIB = 32_000;
-
 /** Pages in the log at which a commit moves them into the database (4 MiB): a stall of some ten milliseconds, not of fifty. */
 const CHECKPOINT_PAGES = 1000;
 
@@ -143,7 +140,6 @@ function configure(database: Connection): void {
     );
   database.pragma('synchronous = NORMAL');
   database.pragma('temp_store = MEMORY');
-  database.pragma(`cache_size = -${CACHE_KIB}`);
   database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   database.pragma(`journal_size_limit = ${LOG_BYTES}`);
 }

@@ -14,6 +14,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { DlfsError } from '../../../base/errors.ts';
 import { fromSqlite } from '../sqlite-error.ts';
 import type { Store } from './store.ts';
+import type { Turns } from './turns.ts';
 
 /** How long a slice runs before it commits; a request waits about this long, and its commit. */
 export const SLICE_MS = 8;
@@ -48,8 +49,8 @@ interface Lane {
 export interface SchedulerOptions {
   readonly store: Store;
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** Calls back soon, after what else is due: `setImmediate`. */
-  readonly defer: (callback: () => void) => void;
+  /** Give a slice its turn; shared by all databases of the thread. */
+  readonly turns: Turns;
   /** Milliseconds of a slice; 0 commits at every yield. */
   readonly sliceMs?: number;
 }
@@ -90,7 +91,7 @@ export class Scheduler {
       const added: Lane = { id: lane, priority, jobs: [job] };
       this.#lanes.set(lane, added);
       this.#ready[priority].push(added);
-      this.#wake();
+      this.#wake(priority);
     });
   }
 
@@ -106,10 +107,11 @@ export class Scheduler {
     for (const lane of this.#lanes.keys()) this.cancel(lane);
   }
 
-  #wake(): void {
-    if (this.#running) return;
+  #wake(priority: Priority): void {
+    const urgent = priority === 'interactive';
+    if (!this.#running) this.#options.turns.defer(this.#slice, urgent);
+    else if (urgent) this.#options.turns.hurry(this.#slice);
     this.#running = true;
-    this.#options.defer(this.#slice);
   }
 
   readonly #slice = (): void => {
@@ -122,7 +124,7 @@ export class Scheduler {
     this.#run(lane, job);
     // A lane is in its queue exactly as long as it is known; an empty one leaves when its turn comes.
     this.#ready[lane.priority].push(lane);
-    this.#options.defer(this.#slice);
+    this.#options.turns.defer(this.#slice, this.#ready.interactive.length > 0);
   };
 
   #next(): Lane | null {

@@ -1,53 +1,80 @@
 /**
- * The worker thread of the index: opens the database, then answers requests until it is told to close.
+ * A writer thread of indexes: for each database that it is given a channel, it opens the database and answers requests until it is
+ * told to close.
  *
- * Started by `WriterPort` (../writer-port.ts) with a `WorkerInit`.
+ * Started by `WriterPool` (../writer-pool.ts); each guest begins with a `WriterInit`.
  */
 import { writeFileSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { SystemClock } from '../../../base/clock.ts';
 import { DlfsError } from '../../../base/errors.ts';
-import type { Reply, Request, WorkerInit } from '../protocol.ts';
+import { receiveGuests } from '../../../base/host-thread.ts';
+import { PageCacheShares, type PageCachePart } from '../page-cache.ts';
+import type { Reply, Request, WriterInit } from '../protocol.ts';
 import { openDatabase, suspectMark } from './open-database.ts';
 import { Store } from './store.ts';
+import { ThreadTurns } from './turns.ts';
 import { Writer } from './writer.ts';
 
-const port = parentPort;
-if (port === null) throw new DlfsError('internal', 'the index worker was not started as a worker');
-const send = (reply: Reply): void => port.postMessage(reply);
-const init = workerData as WorkerInit;
+/** KiB. One database alone gets the inner pages of the indexes of some million rows; a hundred in use get what a listing needs. */
+const PAGE_CACHE = { total: 32_000, most: 32_000, least: 256 };
+
 const clock = new SystemClock();
+const turns = new ThreadTurns(setImmediate);
+const pages = new PageCacheShares(PAGE_CACHE, clock);
 
-try {
-  const { database, opening } = openDatabase({ ...init, clock });
-  const store = new Store(database, init);
-  const writer = new Writer({ store, clock, defer: setImmediate });
-  port.on('message', (request: Request) => void answer(writer, request));
-  send({ kind: 'opened', opening });
-  // A failure here is met again, and told, by the next full listing.
-  writer.undoLeftovers().catch(noteDamage);
-} catch (thrown) {
-  send({ kind: 'unopened', error: DlfsError.from(thrown).toJSON() });
-}
+receiveGuests((init, port) => new Served(init as WriterInit, port).open());
 
-async function answer(writer: Writer, request: Request): Promise<void> {
-  const { id, call } = request;
-  try {
-    const value = await writer.handle(call, request.args);
-    send({ kind: 'value', id, cur: writer.cur, value });
-    if (call === 'close') port?.close();
-  } catch (thrown) {
-    noteDamage(thrown);
-    send({ kind: 'error', id, cur: writer.cur, error: DlfsError.from(thrown).toJSON() });
+/** One database with its channel. */
+class Served {
+  readonly #init: WriterInit;
+  readonly #port: MessagePort;
+
+  constructor(init: WriterInit, port: MessagePort) {
+    this.#init = init;
+    this.#port = port;
   }
-}
 
-/** Makes the next opening set a damaged database aside; this run goes on with what can still be read. */
-function noteDamage(thrown: unknown): void {
-  if (DlfsError.from(thrown).code !== 'corrupt') return;
-  try {
-    writeFileSync(suspectMark(init.file), '', { mode: 0o600 });
-  } catch {
-    // A disk that does not even take that will not open the index either.
+  open(): void {
+    try {
+      const { database, opening } = openDatabase({ ...this.#init, clock });
+      const part = pages.join(database);
+      const writer = new Writer({ store: new Store(database, this.#init), clock, turns });
+      this.#port.on('message', (request: Request) => void this.#answer(writer, part, request));
+      this.#send({ kind: 'opened', opening });
+      // A failure here is met again, and told, by the next full listing.
+      writer.undoLeftovers().catch((thrown: unknown) => this.#noteDamage(thrown));
+    } catch (thrown) {
+      this.#send({ kind: 'unopened', error: DlfsError.from(thrown).toJSON() });
+      this.#port.close();
+    }
+  }
+
+  async #answer(writer: Writer, part: PageCachePart, request: Request): Promise<void> {
+    const { id, call } = request;
+    try {
+      if (call === 'close') part[Symbol.dispose]();
+      else part.use();
+      const value = await writer.handle(call, request.args);
+      this.#send({ kind: 'value', id, cur: writer.cur, value });
+      if (call === 'close') this.#port.close();
+    } catch (thrown) {
+      this.#noteDamage(thrown);
+      this.#send({ kind: 'error', id, cur: writer.cur, error: DlfsError.from(thrown).toJSON() });
+    }
+  }
+
+  #send(reply: Reply): void {
+    this.#port.postMessage(reply);
+  }
+
+  /** Makes the next opening set a damaged database aside; this run goes on with what can still be read. */
+  #noteDamage(thrown: unknown): void {
+    if (DlfsError.from(thrown).code !== 'corrupt') return;
+    try {
+      writeFileSync(suspectMark(this.#init.file), '', { mode: 0o600 });
+    } catch {
+      // A disk that does not even take that will not open the index either.
+    }
   }
 }

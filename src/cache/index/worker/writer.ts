@@ -41,7 +41,7 @@ type Handlers = {
 };
 
 /** What the writer is made of. */
-export interface WriterOptions extends Pick<SchedulerOptions, 'defer' | 'sliceMs'> {
+export interface WriterOptions extends Pick<SchedulerOptions, 'turns' | 'sliceMs'> {
   readonly store: Store;
   readonly clock: Clock;
   /** Sizes of steps; tests take smaller ones. */
@@ -61,13 +61,13 @@ export class Writer {
   #full: FullListing | null = null;
 
   constructor(options: WriterOptions) {
-    const { store, clock, defer, sliceMs, pace = PACE } = options;
+    const { store, clock, turns, sliceMs, pace = PACE } = options;
     this.#store = store;
     this.#recent = new RecentBlocks(store);
     this.#blocks = new Blocks(store, this.#recent);
     this.#parts = { store, clock, nodes: new Nodes(store), skips: new Skips(store), blocks: this.#blocks, pace };
     this.#leftovers = new LeftoverPurge(this.#parts);
-    this.#scheduler = new Scheduler({ store, clock, defer, ...(sliceMs === undefined ? {} : { sliceMs }) });
+    this.#scheduler = new Scheduler({ store, clock, turns, ...(sliceMs === undefined ? {} : { sliceMs }) });
   }
 
   /** `cur` as of now: goes with every reply. */

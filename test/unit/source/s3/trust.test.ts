@@ -18,8 +18,8 @@ before(async () => {
 after(() => rmSync(folder, { recursive: true }));
 
 test("an own authority is added to node's roots, and does not replace them", () => {
-  const plain = trustedAuthorities(null, {});
-  const more = trustedAuthorities(certificate.caFile, {});
+  const plain = trustedAuthorities({ caFile: null, caPem: null }, {});
+  const more = trustedAuthorities({ caFile: certificate.caFile, caPem: null }, {});
   assert.ok(plain.length >= 1 && plain.length >= new Set(getCACertificates('default')).size - 1);
   assert.deepEqual(more.slice(0, -1), plain);
   assert.equal(more.at(-1), certificate.ca.trim());
@@ -27,7 +27,9 @@ test("an own authority is added to node's roots, and does not replace them", () 
 
 test('SSL_CERT_FILE and AWS_CA_BUNDLE add theirs', () => {
   for (const name of ['SSL_CERT_FILE', 'AWS_CA_BUNDLE']) {
-    assert.ok(trustedAuthorities(null, { [name]: certificate.caFile }).includes(certificate.ca.trim()));
+    assert.ok(
+      trustedAuthorities({ caFile: null, caPem: null }, { [name]: certificate.caFile }).includes(certificate.ca.trim()),
+    );
   }
 });
 
@@ -38,7 +40,7 @@ test('a file that is missing, empty or broken is refused by its name and the opt
   writeFileSync(empty, 'hello');
   for (const path of [join(folder, 'missing.pem'), empty, broken, folder]) {
     assert.throws(
-      () => trustedAuthorities(path, {}),
+      () => trustedAuthorities({ caFile: path, caPem: null }, {}),
       (error: unknown) =>
         error instanceof DlfsError &&
         error.code === 'invalid-argument' &&
@@ -46,5 +48,8 @@ test('a file that is missing, empty or broken is refused by its name and the opt
         error.message.includes(path),
     );
   }
-  assert.throws(() => trustedAuthorities(null, { AWS_CA_BUNDLE: empty }), /^DlfsError: AWS_CA_BUNDLE: /);
+  assert.throws(
+    () => trustedAuthorities({ caFile: null, caPem: null }, { AWS_CA_BUNDLE: empty }),
+    /^DlfsError: AWS_CA_BUNDLE: /,
+  );
 });

@@ -1,0 +1,235 @@
+/**
+ * The cache disk, shared by all datasets of a process: its limits and its floor, and whose blocks leave to keep them.
+ *
+ * Each dataset joins with its quota and its reserve and gets a `Space` (space.ts), which is asked before each of its runs. The
+ * decisions are the ledger's (policy/space-ledger.ts), who leaves is the eviction policy's choice from the coldest of all
+ * (policy/coldest.ts); here is what that needs of the outside: the disk's statfs, and the drops.
+ *
+ * Invariants:
+ * 1. The disk is looked at once for all datasets, and again only when the last look is old or something has left since.
+ * 2. One eviction for all at a time; whoever needs room meanwhile waits for it.
+ * 3. What leaves for another's sake stays within what its dataset has above its reserve. When others than dlfs fill the disk, the
+ *    floor goes before the reserves.
+ * 4. A dataset that fails to drop what it should takes nothing from the others but that room.
+ */
+import { statfs } from 'node:fs/promises';
+import type { Clock, Timer } from '../../base/clock.ts';
+import { DlfsError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
+import { formatSize } from '../../base/size.ts';
+import { mergeColdest } from '../policy/coldest.ts';
+import type { EvictionCandidate, EvictionChoice, EvictionNeed, EvictionPolicy } from '../policy/eviction.ts';
+import type { DiskSpace, QuotaLimits, QuotaState } from '../policy/quota.ts';
+import { SpaceLedger, worstOf, type SpaceVerdict } from '../policy/space-ledger.ts';
+import { ShortageLog } from './shortage-log.ts';
+import { Space, type SpaceOptions } from './space.ts';
+
+/** What a budget is made of. */
+export interface DiskBudgetOptions {
+  /** For all datasets together. */
+  readonly limits: QuotaLimits;
+  /** A folder of the cache disk, for statfs. */
+  readonly folder: string;
+  readonly policy: EvictionPolicy;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** For stats. */
+export interface DiskBudgetStats {
+  readonly bytes: number;
+  readonly files: number;
+  readonly reservedBytes: number;
+  readonly state: QuotaState;
+  /** Of the disk; null before the first look. */
+  readonly availableBytes: number | null;
+  readonly totalBytes: number | null;
+}
+
+/** A candidate with the dataset that it belongs to. */
+export interface OwnedCandidate extends EvictionCandidate {
+  readonly owner: Space;
+}
+
+/** How old a statfs may be, in milliseconds: at 1 GB/s the disk moves 100 MB meanwhile, less than the floor's slack. */
+const STATFS_AGE = 100;
+/** How often the disk is looked at although nobody fetches, since others may fill it; in milliseconds. */
+const CHECK_EVERY = 2_000;
+
+/** See the file's header. Dispose it after the datasets. */
+export class DiskBudget implements Disposable {
+  readonly ledger: SpaceLedger;
+  readonly policy: EvictionPolicy;
+  readonly #limit: number;
+  readonly #folder: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #spaces = new Set<Space>();
+  readonly #shortage: ShortageLog;
+  readonly #timer: Timer;
+  #disk: DiskSpace | null = null;
+  #diskAt = -Infinity;
+  #asking: Promise<void> | null = null;
+  /** Counts what has left: a statfs that began before it does not show it. */
+  #drops = 0;
+  #evicting: Promise<void> | null = null;
+
+  constructor(options: DiskBudgetOptions) {
+    this.ledger = new SpaceLedger(options.limits);
+    this.policy = options.policy;
+    this.#limit = options.limits.bytes;
+    this.#folder = options.folder;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#shortage = new ShortageLog(options.clock, options.log, () => this.#held());
+    this.#timer = options.clock
+      .startInterval(CHECK_EVERY, () => {
+        this.check().catch((error: unknown) => {
+          this.#log.warn('the cache disk could not be looked after', { err: DlfsError.from(error) });
+        });
+      })
+      .unref();
+  }
+
+  /** Takes a dataset in; it leaves when its space is disposed. */
+  join(options: SpaceOptions): Space {
+    const space = new Space(this, options, () => this.#spaces.delete(space));
+    this.#spaces.add(space);
+    return space;
+  }
+
+  /** Bytes that all can have together at most. */
+  get capacity(): number {
+    return Math.min(this.#limit, this.#disk?.totalBytes ?? Infinity);
+  }
+
+  /** Gauges. */
+  stats(): DiskBudgetStats {
+    const { bytes, files, reservedBytes } = this.ledger.sums;
+    return {
+      bytes,
+      files,
+      reservedBytes,
+      state: this.ledger.state,
+      availableBytes: this.#disk?.availableBytes ?? null,
+      totalBytes: this.#disk?.totalBytes ?? null,
+    };
+  }
+
+  /** Whether an eviction for all is under way. */
+  get isEvicting(): boolean {
+    return this.#evicting !== null;
+  }
+
+  /** The disk as it was not long ago, and behind the last drop: an old look would evict once more for what has left already. */
+  async disk(): Promise<DiskSpace> {
+    for (;;) {
+      if (this.#disk !== null && this.#clock.monotonic() - this.#diskAt <= STATFS_AGE) return this.#disk;
+      this.#asking ??= this.#ask().finally(() => (this.#asking = null));
+      await this.#asking;
+    }
+  }
+
+  /** Something has left the disk. */
+  left(): void {
+    this.#diskAt = -Infinity;
+    this.#drops += 1;
+  }
+
+  /** Looks at the disk without a request: gives the floor back when others filled the disk. */
+  async check(): Promise<void> {
+    const disk = await this.disk();
+    const { decision } = this.ledger.check(disk);
+    const states = [...this.#spaces].map((space) => {
+      space.sayRoom();
+      return space.account.look(disk);
+    });
+    this.#shortage.note(worstOf([this.ledger.state, ...states]), decision.kind === 'admit' ? null : decision.reason);
+    this.#shortage.sayRoom();
+    if (decision.kind !== 'admit' && decision.need !== null) await this.evict(null, 0, decision.need);
+  }
+
+  /** Logs where all together stand, when a request found it to be worse than before. */
+  say({ changed, decision }: SpaceVerdict): void {
+    const state = changed.all?.to;
+    if (decision.kind === 'admit' || (state !== 'floor' && state !== 'bypass')) return;
+    this.#shortage.note(state, decision.reason);
+  }
+
+  /**
+   * Makes room out of what all have.
+   * @param asker for whose sake; null: for the disk's
+   * @param ino the object that asks, which may have to give up blocks of its own
+   * @returns whether anything was freed
+   */
+  async evict(asker: Space | null, ino: number, need: EvictionNeed): Promise<boolean> {
+    if (this.#evicting !== null) {
+      await this.#evicting;
+      return true; // somebody made room meanwhile: decide anew
+    }
+    const work = this.#evictNow(asker, ino, need);
+    this.#evicting = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await work;
+    } finally {
+      this.#evicting = null;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer[Symbol.dispose]();
+  }
+
+  async #evictNow(asker: Space | null, ino: number, need: EvictionNeed): Promise<boolean> {
+    const { victims, shortfall } = this.#choose(asker, need);
+    const byOwner = Map.groupBy(victims, ({ owner }) => owner);
+    const freed = await Promise.all(
+      [...byOwner].map(async ([owner, own]) => {
+        try {
+          return await owner.drop(own);
+        } catch (error) {
+          this.#log.warn('a dataset could not give up blocks', { dataset: owner.name, err: DlfsError.from(error) });
+          return 0;
+        }
+      }),
+    );
+    let bytes = freed.reduce((sum, one) => sum + one, 0);
+    if (shortfall.bytes > 0 && asker !== null && ino !== 0) bytes += await asker.dropOwn(ino, shortfall.bytes);
+    if (bytes > 0) this.#log.debug('evicted', { files: victims.length, bytes });
+    return bytes > 0 || victims.length > 0;
+  }
+
+  #choose(asker: Space | null, need: EvictionNeed): EvictionChoice<OwnedCandidate> {
+    const now = this.#clock.wall();
+    const choose = (spaces: readonly Space[], lends: (space: Space) => boolean): EvictionChoice<OwnedCandidate> => {
+      const sources = spaces.map((space) => space.cold(lends(space)));
+      return this.policy.choose(mergeColdest(sources, now), need, now);
+    };
+    const all = [...this.#spaces];
+    const lending = all.filter((space) => space === asker || space.account.spare > 0);
+    const spared = choose(lending, (space) => space !== asker);
+    const isShort = spared.shortfall.bytes > 0 || spared.shortfall.files > 0;
+    // Nobody asked: others have filled the disk, and the floor goes before the reserves.
+    return asker === null && isShort ? choose(all, () => false) : spared;
+  }
+
+  async #ask(): Promise<void> {
+    const drops = this.#drops;
+    const at = this.#clock.monotonic();
+    const fs = await statfs(this.#folder);
+    this.#disk = {
+      totalBytes: fs.blocks * fs.bsize,
+      availableBytes: fs.bavail * fs.bsize,
+      availableFiles: fs.files === 0 ? null : fs.ffree,
+    };
+    if (drops === this.#drops) this.#diskAt = at;
+  }
+
+  #held(): string {
+    const free = this.#disk === null ? '' : `, ${formatSize(this.#disk.availableBytes)} free on the disk`;
+    return `${formatSize(Math.max(0, this.ledger.sums.bytes))} cached${free}`;
+  }
+}
