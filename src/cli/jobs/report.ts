@@ -75,7 +75,8 @@ function line(number: number, text: string): string[] {
   return number > 0 ? [text] : [];
 }
 
-function describeFailures(what: string, { count: number, sample }: Failures): string[] {
+function describeFailures(what: string, failures: Failures): string[] {
+  const { count: number, sample } = failures;
   const shown = sample.slice(0, SHOWN).map(({ path, message }) => `  ${printable(path)}: ${message}`);
   return number === 0 ? [] : [`${count(number)} files ${what}:`, ...shown, ...more(number - shown.length)];
 }
