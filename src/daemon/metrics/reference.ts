@@ -1,6 +1,7 @@
 /**
  * docs/METRICS.md, generated of the table of metrics.
  */
+import { ALERTS } from './alerts.ts';
 import { METRICS, type Metric } from './definitions.ts';
 
 /** The document. */
@@ -28,5 +29,21 @@ export function metricsReference(): string {
     ...head,
     ...rows('dataset'),
     '',
+    '## Alerts',
+    '',
+    'In `packaging/prometheus/dlfs.rules.yaml`; they expect the scrape job to be called `dlfs`. The dashboard is `packaging/grafana/dlfs.json`.',
+    '',
+    '| alert | severity | what it says | what to do |',
+    '|---|---|---|---|',
+    ...ALERTS.map(
+      ({ alert, severity, for: holds, summary, action }) =>
+        `| \`${alert}\` | ${severity}, after ${holds} | ${plain(summary)} | ${action} |`,
+    ),
+    '',
   ].join('\n');
+}
+
+/** A template's labels as words. */
+function plain(summary: string): string {
+  return summary.replace(/\{\{ \$labels\.([a-z]+) \}\}/g, (_, label: string) => label.toUpperCase()).replace('{{ $value }}', 'so many');
 }
