@@ -42,7 +42,7 @@ export interface Logger {
   enabled(level: LineLevel): boolean;
   /**
    * A logger for a part.
-   * @param module appended to this one's module with a dot
+   * @param module appended to this one's module with a dot; empty: the same module
    * @param fields fixed fields of all its lines
    */
   child(module: string, fields?: LogFields): Logger;
@@ -156,7 +156,7 @@ class PinoModuleLogger implements Logger {
   }
 
   child(module: string, fields: LogFields = {}): Logger {
-    const name = this.#module === '' ? module : `${this.#module}.${module}`;
+    const name = [this.#module, module].filter((part) => part !== '').join('.');
     return new PinoModuleLogger(this.#pino, this.#options, name, { ...this.#fields, ...fields });
   }
 

@@ -37,9 +37,14 @@ export async function serve(options: ServeOptions, deps: DataPlaneDependencies):
   const quota = { bytes: options.cacheBytes, files: options.cacheFiles, reserve: 0 };
   const plane = stack.use(DataPlane.start(options, deps));
   const dataset = stack.use(
-    await DatasetServer.start({ ...options, name: options.dir, quota, origin: 'needed', cacheOf: null }, plane, deps, 'empty'),
+    await DatasetServer.start(
+      { ...options, name: options.dir, quota, origin: 'needed', cacheOf: null },
+      plane,
+      deps,
+      'empty',
+    ),
   );
-  stack.use(new StatsFile(join(dataset.cacheFolder, "stats.json"), () => dataset.stats(), deps.clock, deps.log));
+  stack.use(new StatsFile(join(dataset.cacheFolder, 'stats.json'), () => dataset.stats(), deps.clock, deps.log));
   const held = stack.move();
   let disposed: Promise<void> | null = null;
   return {

@@ -150,8 +150,7 @@ export class Space implements Disposable {
       if (decision.need === null) return false;
       const isOthers = scope === 'own' ? this.#evicting !== null : this.#budget.isEvicting;
       if (!isOthers) round += 1;
-      const work =
-        scope === 'own' ? this.#evict(ino, decision.need) : this.#budget.evict(this, ino, decision.need);
+      const work = scope === 'own' ? this.#evict(ino, decision.need) : this.#budget.evict(this, ino, decision.need);
       if (!(await work)) return false;
     }
     return false;

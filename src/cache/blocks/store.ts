@@ -313,7 +313,11 @@ export class BlockStore implements AsyncDisposable {
 
   /** Waits, with a limit, until blocks that have been received are on the disk. */
   async #settleWrites(): Promise<void> {
-    for (let waited = 0; waited < SETTLE && this.#o.host.engine.volumeStats(this.#o.volume).memoryUsed > 0; waited += SETTLE_STEP) {
+    for (
+      let waited = 0;
+      waited < SETTLE && this.#o.host.engine.volumeStats(this.#o.volume).memoryUsed > 0;
+      waited += SETTLE_STEP
+    ) {
       await this.#o.clock.sleep(SETTLE_STEP);
     }
   }

@@ -323,7 +323,8 @@ export class FetchScheduler implements AsyncDisposable {
     try {
       const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length);
       const endpoint = this.#o.endpoint();
-      if (endpoint === null) throw new DlfsError('endpoint-unreachable', 'the endpoint has no address', { retryable: true });
+      if (endpoint === null)
+        throw new DlfsError('endpoint-unreachable', 'the endpoint has no address', { retryable: true });
       started = host.engine.fetch(volume, {
         run: number,
         endpoint,

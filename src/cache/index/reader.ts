@@ -125,11 +125,8 @@ export class IndexReader implements Disposable {
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
     );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
-    this.#object = query<[number], StoredObject>(
-      `SELECT ${object} FROM object WHERE ino = ?`);
-    this.#pages = query<[number], { page: number; bits: Uint8Array }>(
-      'SELECT page, bits FROM resident WHERE ino = ?',
-    );
+    this.#object = query<[number], StoredObject>(`SELECT ${object} FROM object WHERE ino = ?`);
+    this.#pages = query<[number], { page: number; bits: Uint8Array }>('SELECT page, bits FROM resident WHERE ino = ?');
     this.#objects = query<[number, number], ObjectRow>(
       'SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino LIMIT ?',
     );
@@ -144,11 +141,8 @@ export class IndexReader implements Disposable {
       `SELECT ${cold} FROM node n INDEXED BY node_died CROSS JOIN object o ON o.ino = n.ino
        WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used LIMIT ?`,
     );
-    this.#state = query<[], StoredState>(
-      'SELECT * FROM state WHERE id = 1');
-    this.#recent = query<[number], { blocks: Buffer }>(
-      'SELECT blocks FROM recent WHERE run < ? ORDER BY id',
-    );
+    this.#state = query<[], StoredState>('SELECT * FROM state WHERE id = 1');
+    this.#recent = query<[number], { blocks: Buffer }>('SELECT blocks FROM recent WHERE run < ? ORDER BY id');
     this.cur = this.#stateRow().cur;
     this.#owned = stack.move();
   }

@@ -103,7 +103,7 @@ export const RETRY_RULES = {
   'mount-busy': NEVER,
   'not-a-mount': NEVER,
   conflict: NEVER,
-  'no-daemon': NEVER,
+  'no-daemon': LATER,
   interrupted: NEVER,
   internal: NEVER,
 } as const satisfies Record<ErrorCode, RetryRule>;

@@ -14,7 +14,15 @@
  */
 import { bytes } from '../../base/brand.ts';
 import type { EvictionNeed } from './eviction.ts';
-import { QuotaGate, type QuotaAnswer, type DiskSpace, type QuotaDecision, type QuotaLimits, type QuotaState, type QuotaTransition } from './quota.ts';
+import {
+  QuotaGate,
+  type QuotaAnswer,
+  type DiskSpace,
+  type QuotaDecision,
+  type QuotaLimits,
+  type QuotaState,
+  type QuotaTransition,
+} from './quota.ts';
 
 /** What a dataset may have. */
 export interface AccountLimits {

@@ -23,6 +23,7 @@ import { checkMountPoint, type MountPoint } from '../registry/mount-point.ts';
 import type { MountRegistry } from '../registry/mount-registry.ts';
 import { ownIdentity } from '../registry/process-identity.ts';
 import type { Serving } from '../serve.ts';
+import { StopSignals } from './stop-signals.ts';
 
 /** How long readers may keep the mount busy after it was told to end; service managers kill after 90 s. */
 const BUSY_LIMIT_MS = 10_000;
@@ -32,9 +33,6 @@ const BUSY_POLL_MS = 200;
 
 /** How long the kernel may take to end the connection after the unmount. */
 const ENDED_LIMIT_MS = 5000;
-
-/** Signals that end it. */
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** What the process is made of. */
 export interface MountProcessOptions {
@@ -144,9 +142,12 @@ function record(
 ): Disposable {
   if (device === null) return { [Symbol.dispose]: () => undefined }; // unmounted already: `ended` says so
   const { describe, cacheFolder } = serving;
-  return registry.add({ ...ownIdentity(), dir, device, source: describe, cacheFolder, log: logPath, daemon: false }, (error) => {
-    log.warn('the mount could not be recorded: after a crash it must be unmounted by hand', { err: error });
-  });
+  return registry.add(
+    { ...ownIdentity(), dir, device, source: describe, cacheFolder, log: logPath, daemon: false },
+    (error) => {
+      log.warn('the mount could not be recorded: after a crash it must be unmounted by hand', { err: error });
+    },
+  );
 }
 
 /** Unmounts; while it is in use, waits; when that takes too long, detaches it. */
@@ -174,38 +175,5 @@ async function unmount(dir: string, { native, clock, log }: MountProcessOptions)
       );
     }
     await clock.sleep(BUSY_POLL_MS);
-  }
-}
-
-/** The signals that end the process, from its first breath on. */
-class StopSignals implements Disposable {
-  readonly #first = Promise.withResolvers<NodeJS.Signals>();
-  readonly #handler: (signal: NodeJS.Signals) => void;
-  #each: (() => void) | null = null;
-
-  constructor() {
-    this.#handler = (signal) => {
-      this.#first.resolve(signal);
-      this.#each?.();
-    };
-    for (const name of STOP_SIGNALS) process.on(name, this.#handler);
-  }
-
-  /** The first signal, or what comes before it. */
-  orElse<T>(other: Promise<T>): Promise<NodeJS.Signals | T> {
-    return new Promise((resolve, reject) => {
-      void this.#first.promise.then(resolve);
-      other.then(resolve, reject);
-    });
-  }
-
-  /** Calls back at each signal that comes from now on, until disposed. */
-  onEach(callback: () => void): Disposable {
-    this.#each = callback;
-    return { [Symbol.dispose]: () => (this.#each = null) };
-  }
-
-  [Symbol.dispose](): void {
-    for (const name of STOP_SIGNALS) process.off(name, this.#handler);
   }
 }

@@ -152,8 +152,7 @@ export class DesiredState implements AsyncDisposable {
    */
   delete(name: string): Promise<Manifest<'node'>> {
     return this.#inTurn(async () => {
-      const { manifest } = this.require(name);
-      this.#refuseIfOfFile(name, 'deleted: remove it from the file');
+      const { manifest } = this.requireApplied(name);
       await this.#state.remove(name);
       this.#merge();
       this.#tell();
@@ -172,6 +171,16 @@ export class DesiredState implements AsyncDisposable {
     throw new DlfsError('not-found', `no such dataset${near === null ? '' : `; did you mean ${near}?`}`, {
       dataset: name,
     });
+  }
+
+  /**
+   * A dataset that was applied, and so may be deleted.
+   * @throws DlfsError `not-found`; `invalid-argument` for one that a file describes
+   */
+  requireApplied(name: string): OwnedManifest {
+    const found = this.require(name);
+    this.#refuseIfOfFile(name, 'deleted: remove it from the file');
+    return found;
   }
 
   /** Ends following; what is being written is finished. */

@@ -221,8 +221,7 @@ export class DatasetServer implements AsyncDisposable {
 
   async #sizes(deps: DataPlaneDependencies): Promise<Sizes> {
     const { probe, origin, storage } = this.#parts;
-    if (probe !== null)
-      return storage.index.snapshot().complete ? knownSizes(storage.index) : sampledSizes(probe);
+    if (probe !== null) return storage.index.snapshot().complete ? knownSizes(storage.index) : sampledSizes(probe);
     return await knownOrSampled(storage.index, origin, deps);
   }
 

@@ -61,8 +61,7 @@ export class Conditions {
   /** Notes what is known now. @returns whether that is new */
   note(type: ConditionType, now: Observation): boolean {
     const before = this.#conditions.get(type);
-    const isSame =
-      before?.status === now.status && before.reason === now.reason && before.message === now.message;
+    const isSame = before?.status === now.status && before.reason === now.reason && before.message === now.message;
     if (isSame) return false;
     const since = before?.status === now.status ? before.since : this.#clock.wall();
     this.#conditions.set(type, { type, ...now, since });

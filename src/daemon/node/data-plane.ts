@@ -57,7 +57,10 @@ const MIN_REQUESTS = 64;
 /** Reads that may wait for the disk at once; each costs a thread and a megabyte of buffer. */
 const SESSION_THREADS = 16;
 
-type DataPlaneParts = Pick<DataPlane, 'host' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory'>;
+type DataPlaneParts = Pick<
+  DataPlane,
+  'host' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory'
+>;
 
 /** See the file's header. */
 export class DataPlane implements AsyncDisposable {

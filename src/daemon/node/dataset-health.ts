@@ -21,17 +21,24 @@ export function observe(conditions: Conditions, server: DatasetServer | null): b
 }
 
 function originOf({ origin }: DatasetServer): Observation {
-  if (origin.error !== null) return { status: 'False', reason: camel(origin.error.code), message: origin.error.message };
-  if (origin.reachable === null) return { status: 'Unknown', reason: 'NotAsked', message: 'nothing was asked of it yet' };
+  if (origin.error !== null)
+    return { status: 'False', reason: camel(origin.error.code), message: origin.error.message };
+  if (origin.reachable === null)
+    return { status: 'Unknown', reason: 'NotAsked', message: 'nothing was asked of it yet' };
   return { status: 'True', reason: 'Answered', message: 'its last answer was one' };
 }
 
 function snapshotOf(server: DatasetServer): Observation {
-  if (server.index.snapshot().complete) return { status: 'True', reason: 'Listed', message: 'the whole source is listed' };
+  if (server.index.snapshot().complete)
+    return { status: 'True', reason: 'Listed', message: 'the whole source is listed' };
   const { listing } = server;
   if (listing.running) return { status: 'False', reason: 'Listing', message: 'the source is being listed' };
   return listing.failures > 0
-    ? { status: 'False', reason: 'ListingFailed', message: 'the last listing failed; directories are listed as they are used' }
+    ? {
+        status: 'False',
+        reason: 'ListingFailed',
+        message: 'the last listing failed; directories are listed as they are used',
+      }
     : { status: 'False', reason: 'NotListed', message: 'directories are listed as they are used' };
 }
 

@@ -62,7 +62,8 @@ export class RecentErrors {
       warn: (message, fields) => keep('warn', message, fields),
       error: (message, fields) => keep('error', message, fields),
       enabled: (level) => level === 'warn' || level === 'error' || log.enabled(level),
-      child: (name, fields) => this.recording(log.child(name, fields), module === '' ? name : `${module}.${name}`),
+      child: (name, fields) =>
+        this.recording(log.child(name, fields), [module, name].filter((part) => part !== '').join('.')),
     };
   }
 

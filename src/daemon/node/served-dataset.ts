@@ -210,7 +210,9 @@ export class ServedDataset {
     this.#record?.[Symbol.dispose]();
     this.#o.directories.remove(this.dir);
     for (const old of this.#old) {
-      this.#log.warn('an older generation is still in use: its readers get errors from here on', { generation: old.id });
+      this.#log.warn('an older generation is still in use: its readers get errors from here on', {
+        generation: old.id,
+      });
       await this.#close(old);
     }
     this.#old.clear();
@@ -267,8 +269,7 @@ export class ServedDataset {
       this.#made = spec;
       return;
     }
-    const place: MountPlace =
-      current !== null || directories.prepare(this.dir).dead !== null ? 'instead' : 'ready';
+    const place: MountPlace = current !== null || directories.prepare(this.dir).dead !== null ? 'instead' : 'ready';
     let next: Generation;
     try {
       next = (await this.#revived(id, spec, place)) ?? (await this.#begun(id, spec, place));
@@ -290,7 +291,15 @@ export class ServedDataset {
 
   async #begun(id: string, spec: DatasetSpec, place: MountPlace): Promise<Generation> {
     const { name, cacheDir, logPath, plane } = this.#o;
-    const options: DatasetOptions = { ...spec, name, dir: this.dir, cacheDir, cacheOf: name, logPath, origin: 'awaited' };
+    const options: DatasetOptions = {
+      ...spec,
+      name,
+      dir: this.dir,
+      cacheDir,
+      cacheOf: name,
+      logPath,
+      origin: 'awaited',
+    };
     return { id, isDoomed: false, server: await DatasetServer.start(options, plane, this.#deps, place) };
   }
 
@@ -360,8 +369,12 @@ export class ServedDataset {
       const error = DlfsError.from(thrown);
       if (error.code !== 'mount-busy') throw error;
       const holders = describeHolders(await holdersOf(this.dir));
-      const who = holders === '' ? 'in use by a process or another mount that is not seen here' : `in use by ${holders}`;
-      throw new DlfsError('mount-busy', `${this.name} is ${who}; end them, or delete it with --force: open files read on`);
+      const who =
+        holders === '' ? 'in use by a process or another mount that is not seen here' : `in use by ${holders}`;
+      throw new DlfsError(
+        'mount-busy',
+        `${this.name} is ${who}; end them, or delete it with --force: open files read on`,
+      );
     }
   }
 

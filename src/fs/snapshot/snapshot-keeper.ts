@@ -168,7 +168,7 @@ export class SnapshotKeeper implements AsyncDisposable {
   }
 
   async #listAll(): Promise<void> {
-    const { clock, log, index, source, prefix, } = this.#o;
+    const { clock, log, index, source, prefix } = this.#o;
     const limit = this.#listLimit;
     this.#refreshTimer?.[Symbol.dispose]();
     const begun = clock.monotonic();

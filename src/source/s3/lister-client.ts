@@ -128,8 +128,7 @@ export class ListerClient implements AsyncDisposable {
     const { config, thread } = this.#options;
     const channel = thread.connect(config, (cause) => this.#lost(cause));
     channel.port.on('message', (message: ListerMessage) => this.#receive(message));
-    if (this.#skewMs !== 0)
-      channel.port.postMessage({ kind: 'skew', offsetMs: this.#skewMs } satisfies ListerRequest);
+    if (this.#skewMs !== 0) channel.port.postMessage({ kind: 'skew', offsetMs: this.#skewMs } satisfies ListerRequest);
     return channel;
   }
 

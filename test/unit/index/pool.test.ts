@@ -55,7 +55,10 @@ test('a thread that dies fails the calls of its databases and of no other, and l
   const living = await open('b');
   const beside = await open('c');
   assert.deepEqual(pool.load, [2, 1]);
-  await assert.rejects(dying.call('markClean', {}), { code: 'internal', message: /thread that writes the cache index/ });
+  await assert.rejects(dying.call('markClean', {}), {
+    code: 'internal',
+    message: /thread that writes the cache index/,
+  });
   await assert.rejects(dying.call('forgetRecent', {}), { code: 'internal' });
   await assert.rejects(beside.call('forgetRecent', {}), { code: 'internal' });
   await living.call('forgetRecent', {});

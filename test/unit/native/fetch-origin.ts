@@ -86,7 +86,14 @@ export class FetchClient implements AsyncDisposable {
   constructor() {
     const objects = join(this.#folder, 'objects');
     mkdirSync(objects);
-    const options = { sessionThreads: 1, diskThreads: 1, fetchThreads: 2, memory: 64 * BLOCK, openFiles: 64, fileStates: 1024 };
+    const options = {
+      sessionThreads: 1,
+      diskThreads: 1,
+      fetchThreads: 2,
+      memory: 64 * BLOCK,
+      openFiles: 64,
+      fileStates: 1024,
+    };
     this.engine = new (loadNative().Engine)(options, () => this.#wake());
     this.#drain = new EventDrain(this.engine);
     const limits = { maxVolatile: 16 * BLOCK };

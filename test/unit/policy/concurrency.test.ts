@@ -107,6 +107,7 @@ describe('admission', () => {
         ticket: null,
         why: 'paused',
         until: 1510,
+        room: 0,
       });
       assert.notEqual(control.admit({ bytes, priority: 'demand' }, 1510).ticket, null);
     }

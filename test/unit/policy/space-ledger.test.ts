@@ -48,18 +48,16 @@ class Dataset {
         this.reads += 1;
         return [...this.objects]
           .sort(([, a], [, b]) => a.used - b.used)
-          .map(
-            ([id, { bytes: size, used }]): Owned => ({
-              id,
-              bytes: size,
-              files: 1,
-              lastUsed: used,
-              superseded: false,
-              open: false,
-              owner: this,
-              ...(lends ? { lender: this.account } : {}),
-            }),
-          )
+          .map(([id, { bytes: size, used }]): Owned => ({
+            id,
+            bytes: size,
+            files: 1,
+            lastUsed: used,
+            superseded: false,
+            open: false,
+            owner: this,
+            ...(lends ? { lender: this.account } : {}),
+          }))
           .values();
       },
     };
@@ -116,9 +114,7 @@ class World {
     const sources =
       scope === 'own'
         ? [asker.source(false)]
-        : this.datasets
-            .filter((one) => one === asker || one.account.spare > 0)
-            .map((one) => one.source(one !== asker));
+        : this.datasets.filter((one) => one === asker || one.account.spare > 0).map((one) => one.source(one !== asker));
     const before = this.datasets.map((one) => one.held);
     const { victims } = this.policy.choose(mergeColdest(sources, this.now), need, this.now);
     for (const [owner, own] of Map.groupBy(victims, (victim) => victim.owner)) owner.drop(own.map(({ id }) => id));
