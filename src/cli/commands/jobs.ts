@@ -28,11 +28,11 @@ export function addJobCommands({ program, context, exitWith }: Registration): vo
       .argument('<name>', 'a dataset, or the directory of a mount')
       .argument('[glob...]', 'which files; none: all')
       .addOption(new Option('--bandwidth <size>', 'bytes a second at most').argParser(parseSize)),
-  ).action((name: string, globs: string[], options: JobOptions & { bandwidth?: number }) =>
-    runJob(name, options, context, (client, params) =>
+  ).action(async (name: string, globs: string[], options: JobOptions & { bandwidth?: number }) => {
+    await runJob(name, options, context, (client, params) =>
       client.call('warm', { params, body: { globs, bandwidth: options.bandwidth ?? null } }),
-    ),
-  );
+    );
+  });
 
   asJob(
     command(program, 'evict', 'Remove files from the cache; the origin keeps them.', [
@@ -43,14 +43,14 @@ export function addJobCommands({ program, context, exitWith }: Registration): vo
       .argument('[glob...]', 'which files')
       .option('--all', 'all files')
       .option('--pinned', 'also what is pinned'),
-  ).action((name: string, globs: string[], options: JobOptions & { all?: true; pinned?: true }) =>
-    runJob(name, options, context, (client, params) =>
+  ).action(async (name: string, globs: string[], options: JobOptions & { all?: true; pinned?: true }) => {
+    await runJob(name, options, context, (client, params) =>
       client.call('evict', {
         params,
         body: { globs: chosen('evict', globs, options.all === true), pinned: options.pinned ?? false },
       }),
-    ),
-  );
+    );
+  });
 
   asJob(
     command(program, 'pin', 'Keep files in the cache, also their newer versions; without a glob, list the pins.', [
@@ -73,7 +73,7 @@ export function addJobCommands({ program, context, exitWith }: Registration): vo
       .argument('[glob...]', 'pins, as they are listed')
       .option('--all', 'all of them'),
     true,
-  ).action((name: string, globs: string[], options: TargetOptions & { all?: true }) =>
+  ).action(async (name: string, globs: string[], options: TargetOptions & { all?: true }) =>
     unpin(name, globs, options, context),
   );
 
@@ -92,11 +92,11 @@ export function addJobCommands({ program, context, exitWith }: Registration): vo
     command(program, 'refresh', 'List the source anew.', ['dlfs refresh imagenet', 'dlfs refresh imagenet --dry-run'])
       .argument('<name>', 'a dataset, or the directory of a mount')
       .option('--dry-run', 'say what was added, changed and removed, and leave all as it is'),
-  ).action((name: string, options: JobOptions & { dryRun?: true }) =>
-    runJob(name, options, context, (client, params) =>
+  ).action((name: string, options: JobOptions & { dryRun?: true }) => {
+    await runJob(name, options, context, (client, params) =>
       client.call('refresh', { params, body: { dryRun: options.dryRun ?? false } }),
-    ),
-  );
+    );
+  });
 
   addTarget(
     command(program, 'jobs', 'List jobs, watch one, or cancel it.', ['dlfs jobs', 'dlfs jobs warm-1 --cancel'])
