@@ -92,7 +92,7 @@ export function addJobCommands({ program, context, exitWith }: Registration): vo
     command(program, 'refresh', 'List the source anew.', ['dlfs refresh imagenet', 'dlfs refresh imagenet --dry-run'])
       .argument('<name>', 'a dataset, or the directory of a mount')
       .option('--dry-run', 'say what was added, changed and removed, and leave all as it is'),
-  ).action((name: string, options: JobOptions & { dryRun?: true }) => {
+  ).action(async (name: string, options: JobOptions & { dryRun?: true }) => {
     await runJob(name, options, context, (client, params) =>
       client.call('refresh', { params, body: { dryRun: options.dryRun ?? false } }),
     );
