@@ -115,6 +115,8 @@ void volume_tests() {
           "each missing block is wanted once");
     volume->park(client, 2, ino, 0, 10, 8);
     check(drain(events).empty(), "a second waiter asks for nothing that is wanted already");
+    check(volume->awaited(ino) == std::vector<BlockRange>{{0, 1}, {0, 0}}, "what each waiting read needs can be asked");
+    check(volume->awaited(ino + 1).empty(), "of a file that nobody reads, nothing is awaited");
 
     check(volume->start_run({.run = 9, .ino = ino, .first = 2, .count = 2, .etag = ""}) == nullptr,
           "a run beyond the end is refused");
@@ -163,6 +165,20 @@ void volume_tests() {
     other.etag = "\"f\"";
     check(!sink->accept(other), "another etag than the listed one is refused");
     sink->finish({});
+    auto dated = volume->start_run({.run = 12, .ino = ino, .first = 2, .count = 1, .etag = "", .modified = 1000});
+    http::ResponseHead plain;
+    check(dated->accept(plain), "where nothing tells a version, none is refused");
+    plain.range_total = static_cast<int64_t>(body.size());
+    plain.last_modified = 1000;
+    check(dated->accept(plain), "the listed size and time are accepted");
+    plain.last_modified = 1001;
+    check(dated->accept(plain), "and the time rounded up");
+    plain.last_modified = 1002;
+    check(!dated->accept(plain), "another time is refused");
+    plain.last_modified = 1000;
+    plain.range_total += 1;
+    check(!dated->accept(plain), "and another size");
+    dated->finish({});
     seen = drain(events);
     check(std::any_of(seen.begin(), seen.end(), [](const Seen& e) { return e.type == 12 && e.d == 100; }),
           "and reported as a change at the origin");

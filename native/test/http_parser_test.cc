@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../src/http/chunked.h"
+#include "../src/http/http_date.h"
 #include "../src/http/response_parser.h"
 #include "../src/http/verdict.h"
 #include "http_check.h"
@@ -46,6 +47,7 @@ void check_golden(const ResponseHead& got) {
   CHECK_EQ(got.range_total, 443);
   CHECK_EQ(got.etag, "\"b54357faf0632cce46e942fa68356b38\"");
   CHECK_EQ(got.date, "Wed, 28 Oct 2009 22:32:00 GMT");
+  CHECK_EQ(got.last_modified, 1256731200);
   CHECK_EQ(got.retry_after, "7");
   CHECK_EQ(got.region, "eu-central-1");
   CHECK_EQ(got.content_encoding, "gzip");
@@ -337,6 +339,16 @@ void test_verdict(Suite& suite) {
     CHECK_EQ(text, "asked for bytes 5-14, the answer is the whole object of 100 bytes (status 200)");
     CHECK(verdict_of(200, 11, -1, -1, 0, 10, text) == Verdict::kProtocol);
     CHECK(verdict_of(200, -1, -1, -1, 0, 10, text) == Verdict::kProtocol);
+  });
+  suite.test("a date is read in the one form that is sent, and nothing else is a date", [] {
+    CHECK_EQ(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
+    CHECK_EQ(parse_http_date("Thu, 01 Jan 1970 00:00:00 GMT"), 0);
+    CHECK_EQ(parse_http_date("Tue, 19 Jan 2038 03:14:08 GMT"), 2147483648);
+    for (const std::string_view text :
+         {"", "0", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 UTC",
+          "Sun, 6 Nov 1994 08:49:37 GMT ", "Sun, 06 Xyz 1994 08:49:37 GMT", "Sun, 06 Nov 1969 08:49:37 GMT",
+          "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 -1:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT"})
+      CHECK_EQ(parse_http_date(text), -1);
   });
   suite.test("a chunked body is never object bytes", [] {
     ResponseHead got;

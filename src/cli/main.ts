@@ -7,6 +7,9 @@ import { processContext } from './context.ts';
 import { reportError } from './output.ts';
 import { runProgram } from './program.ts';
 
+// What dlfs writes is for its own user alone, whatever the caller's mask lets through or holds back.
+process.umask(0o077);
+
 const context = processContext(fileURLToPath(import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;

@@ -5,11 +5,14 @@
  * 1. `mount` returns when the kernel has agreed on the protocol, or throws and leaves nothing mounted.
  * 2. The mounted path is never touched from this process.
  * 3. `ended` resolves once, whoever ended the connection.
+ * 4. A connection that was aborted (`/sys/fs/fuse/connections/N/abort`) leaves no dead mount: it is taken away before `ended`
+ *    resolves.
  */
 import { DlfsError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { KernelNames } from '../fs/snapshot/kernel-names.ts';
 import type { NameChange } from '../cache/index/rows.ts';
+import { mountAt, readMounts } from './mountinfo.ts';
 import { EVENT, type NativeEvent } from '../native/events.ts';
 import type { NativeHost } from '../native/host.ts';
 import type { KernelFeatures } from './kernel.ts';
@@ -114,6 +117,7 @@ export class MountedSession implements KernelNames, AsyncDisposable {
       if (event.type === EVENT.sessionReady) ready.resolve({ ...event });
       else if (event.type === EVENT.sessionEnd) {
         ready.reject(new DlfsError('no-fuse', 'the kernel ended the connection before it was ready'));
+        this.#takeAwayDead();
         this.#resolveEnded();
       } else this.#handle(event);
     });
@@ -175,6 +179,19 @@ export class MountedSession implements KernelNames, AsyncDisposable {
         named.map((change) => change.name),
       );
     });
+  }
+
+  /** The connection has ended: what is still mounted there is dead, and would answer everybody with ENOTCONN. */
+  #takeAwayDead(): void {
+    const { host, dir, log } = this.#o;
+    if (!this.#live || this.device === null || mountAt(readMounts(), dir)?.device !== this.device) return;
+    const errno = host.binding.unmount(dir, true);
+    log.error(
+      errno === 0
+        ? 'the connection to the kernel was aborted from outside: the dead mount is taken away'
+        : 'the connection to the kernel was aborted from outside, and the dead mount could not be taken away: umount -l',
+      { dir, ...(errno === 0 ? {} : { errno }) },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -57,6 +57,8 @@ export interface RunRequest {
   readonly count: number;
   /** The etag that the answer must carry, with its quotes; empty: unchecked. */
   readonly etag: string;
+  /** The Last-Modified that the answer must carry if it carries one: this second since 1970 or the next; 0: unchecked. */
+  readonly modified: number;
   readonly demand: boolean;
   /** False: serve from memory, do not write to disk. */
   readonly store: boolean;
@@ -181,6 +183,8 @@ export interface Engine {
   detach(volume: number, ino: number, errno: number): void;
   /** Writes one BLOCK_STATE a block from `first` on into `out`. */
   states(volume: number, ino: number, first: number, out: Uint8Array): void;
+  /** What waiting READs of the file need: first block and count of each, one after the other; they may overlap. */
+  awaited(volume: number, ino: number): Float64Array;
   /** Waiters of these blocks get `errno`. */
   failBlocks(volume: number, ino: number, first: number, count: number, errno: number): void;
   /** The first read of this block raises a `mark` event. */

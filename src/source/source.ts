@@ -112,11 +112,13 @@ export interface Source extends AsyncDisposable {
   list(prefix: string, options: ListOptions): AsyncIterable<ListPage>;
   /**
    * A GET of `length` bytes of `key` at `offset`, valid for some minutes from now.
-   * @param etag as listed: sent as If-Match; empty: no condition
+   * @param etag as listed: sent as If-Match; empty: no such condition
+   * @param unmodifiedSinceMs time of modification as listed, milliseconds since 1970: sent as If-Unmodified-Since, by the next
+   *   whole second; null: no such condition
    * @throws DlfsError `unauthenticated`, retryable, where no valid credentials are at hand: await `ready()`, then repeat
    * @throws DlfsError `invalid-argument` for an empty or ill-formed key, an etag with control characters, or a bad range
    */
-  get(key: string, etag: string, offset: number, length: number): PreparedGet;
+  get(key: string, etag: string, offset: number, length: number, unmodifiedSinceMs?: number | null): PreparedGet;
   /**
    * Resolves when `get` will work and `addresses` is not empty; at once where that is so already. Call it before a burst.
    * @throws DlfsError with what is missing: credentials or the endpoint's address

@@ -63,6 +63,7 @@ const step: fc.Arbitrary<{ step: Step; text: string }> = fc.oneof(
       .tuple(nth, fc.constantFrom('level' as const, 'subtree' as const))
       .map(([n, kind]) => say(`shard ${n} ${kind}`, (world) => world.beginShard(n, kind))),
   },
+  { weight: 4, arbitrary: nth.map((n) => say(`cover ${n}`, (world) => void world.cover(n))) },
   {
     weight: 12,
     arbitrary: fc

@@ -41,6 +41,8 @@ interface ActiveFull {
   readonly lane: number;
   readonly shards: Feeder[];
   readonly toDescend: string[];
+  /** Requests to cover one of those that are not answered yet. */
+  covering: number;
   readonly changesAtBegin: number;
   failed: boolean;
   alone: boolean;
@@ -154,6 +156,7 @@ export class IndexWorld implements Disposable {
           lane,
           shards: [],
           toDescend: [''],
+          covering: 0,
           changesAtBegin: this.origin.changes,
           failed: false,
           alone: alone && this.#directories.length === 0,
@@ -183,6 +186,32 @@ export class IndexWorld implements Disposable {
     await nextTurn();
   }
 
+  /**
+   * Takes one of the directories that need a shard as it was listed by itself, if it was since the full listing began.
+   * @returns called when that is answered: its number, where it is to be listed by itself first
+   */
+  cover(nth: number): () => number | null {
+    const full = this.#full;
+    const key = full?.toDescend.splice(nth % Math.max(1, full.toDescend.length), 1)[0];
+    let first: number | null = null;
+    if (full !== null && key !== undefined) {
+      full.covering += 1;
+      this.#track(
+        this.#writer
+          .handle('coverDirectory', { full: full.lane, key })
+          .then(({ descend, byItself, stopped }) => {
+            full.toDescend.push(...(descend ?? [key]));
+            full.failed ||= stopped !== null;
+            first = byItself;
+          })
+          .finally(() => {
+            full.covering -= 1;
+          }),
+      );
+    }
+    return () => first;
+  }
+
   /** Lets the nth shard take a page. */
   shardPage(nth: number, size: number): void {
     const full = this.#full;
@@ -205,7 +234,7 @@ export class IndexWorld implements Disposable {
   finishFull(): void {
     const full = this.#full;
     if (full === null) return;
-    const complete = full.toDescend.length === 0 && full.shards.every((shard) => shard.done);
+    const complete = full.toDescend.length === 0 && full.covering === 0 && full.shards.every((shard) => shard.done);
     if (!complete && !full.failed) return;
     this.#full = null;
     this.#betweenFulls = true;
@@ -243,7 +272,7 @@ export class IndexWorld implements Disposable {
     const file = files[nth % Math.max(1, files.length)];
     if (file === undefined) return;
     if (drop) {
-      this.#track(this.#writer.handle('dropBlocks', { ino: file.ino, first: nth % 3, count: 2 }));
+      this.#track(this.#writer.handle('dropBlocks', { ino: file.ino, ranges: [{ first: nth % 3, count: 2 }] }));
       return;
     }
     const idx = Float64Array.from({ length: Math.ceil(file.size / BLOCK_SIZE) }, (_, index) => index).filter(
@@ -297,6 +326,16 @@ export class IndexWorld implements Disposable {
     this.beginFull(Number.MAX_SAFE_INTEGER);
     await this.#drain();
     while (this.#full !== null) {
+      const byItself = this.cover(0);
+      await this.#drain();
+      const nth = this.#visible()
+        .filter(isDirectory)
+        .findIndex(({ ino }) => ino === byItself());
+      if (nth >= 0 && this.#full.shards.length % 3 !== 2) {
+        await this.directoryThrough(nth);
+        this.cover(this.#full.toDescend.length - 1);
+        await this.#drain();
+      }
       await this.beginShard(0, this.#full.shards.length % 2 === 0 ? 'level' : 'subtree');
       await this.#drain();
       this.shardPage(0, 3);

@@ -191,6 +191,36 @@ test('a body of another version than the listed one never reaches a reader', asy
   await fails(target.helper.call('digest', at(target, listed.path)), 'ESTALE', 'EIO');
 });
 
+for (const [how, fault] of [
+  ['honours If-Unmodified-Since', null],
+  // What it now has comes under its own Last-Modified.
+  ['ignores conditions', { type: 'etag', etag: '""', ignoreConditions: true }],
+] as const) {
+  test(`an origin without etags that ${how}: versions never mix, and the new one is shown`, async () => {
+    const listed = file('dir/object.bin', 32 * MIB);
+    const now = file('dir/object.bin', 32 * MIB, 1);
+    const bare = { listed: { etag: '' } };
+    await using target = await DlfsTarget.start(new Tree([listed]), {
+      open: 'stateless',
+      args: ['--refresh', '1h'],
+      origin: { attributes: () => bare },
+    });
+    const { helper, origin } = target;
+    await helper.with(at(target, listed.path), O.O_RDONLY | O.O_DIRECT, async (fd) => {
+      const { ino } = await helper.call('fstat', fd);
+      const [early, late] = [[MIB, 65_536] as const, [28 * MIB, 65_536] as const];
+      sameBytes(await helper.call('pread_direct', fd, early[1], early[0], 0), listed.content.read(...early), 'before');
+      origin.put(now, bare);
+      if (fault !== null) origin.faults.inject({ kind: 'get' }, fault);
+      await fails(helper.call('pread_direct', fd, late[1], late[0], 0), 'ESTALE');
+      sameBytes(await helper.call('pread_direct', fd, early[1], early[0], 0), listed.content.read(...early), 'cached');
+      const shown = async (): Promise<boolean> => (await helper.call('stat', at(target, now.path))).ino !== ino;
+      await until(shown, SOON_MS, 'the new version is shown');
+    });
+    await readsWhole(target, now);
+  });
+}
+
 test('files of a directory in which one reader walks are fetched ahead of it', async () => {
   const files = Array.from({ length: 200 }, (_, i) => file(`walk/${String(i).padStart(4, '0')}.jpg`, 110_000));
   await using target = await DlfsTarget.start(new Tree(files), { open: 'stateless' });

@@ -52,6 +52,35 @@ test('a directory is listed when somebody looks into it, and none beside it, whe
   await seesAll(target);
 });
 
+test('a directory of a dataset beyond --list-limit shows what has changed, too', async () => {
+  await using target = await DlfsTarget.start(forest(), {
+    open: 'stateless',
+    args: ['--list-limit', '1', '--refresh', '1s'],
+  });
+  const { helper, origin } = target;
+  const seen = async (): Promise<string[]> => (await helper.call('listdir', at(target, 'y/q'))).sort();
+  assert.deepEqual(await seen(), ['0', '1', '2', '3', '4']);
+  await target.mount.logged(/list-limit/);
+  const { ino } = await helper.call('stat', at(target, 'y/q/1'));
+  const changed = file('y/q/0', 2000, 1);
+  origin.put(changed);
+  origin.put(file('y/q/new'));
+  origin.remove('y/q/2');
+  origin.put(file('y/other/file'));
+  const shown = async (): Promise<boolean> => (await seen()).join() === '0,1,3,4,new';
+  await until(shown, SOON_MS, 'the renewal shows what has changed');
+  assert.deepEqual(await helper.call('digest', at(target, 'y/q/0')), [digestOf(changed.content), 2000]);
+  assert.equal((await helper.call('stat', at(target, 'y/q/1'))).ino, ino, 'an unchanged file keeps its inode number');
+  await until(
+    async () => (await helper.call('listdir', at(target, 'y'))).sort().join() === 'other,p,q',
+    SOON_MS,
+    'so does the directory above',
+  );
+  // What nobody has looked into is not asked for.
+  for (const prefix of listed(target)) assert.ok(!prefix.startsWith('data/x/'), prefix);
+  assert.equal(target.mount.count(/list-limit/), 1, 'the limit is told of once');
+});
+
 test('behind a restart the whole tree is there without a listing, under the same inode numbers', async () => {
   await using target = await DlfsTarget.start(forest(), { open: 'stateless', args: ['--refresh', 'never'] });
   const paths = [...target.tree.files.keys(), ...target.tree.dirs.keys()].map((path) => at(target, path));

@@ -36,7 +36,8 @@ export async function abortAndDetach(dir: string): Promise<boolean> {
   return found;
 }
 
-async function abort(minor: number): Promise<void> {
+/** Aborts a FUSE connection by the minor number of its device: every call on it fails from then on (needs root). */
+export async function abort(minor: number): Promise<void> {
   try {
     await writeFile(`${CONTROL}/${String(minor)}/abort`, '1');
     return;

@@ -72,6 +72,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                       InstanceMethod<&E::attach_checked>("attachChecked"),
                       InstanceMethod<&E::detach>("detach"),
                       InstanceMethod<&E::states>("states"),
+                      InstanceMethod<&E::awaited>("awaited"),
                       InstanceMethod<&E::fail_blocks>("failBlocks"),
                       InstanceMethod<&E::mark>("mark"),
                       InstanceMethod<&E::drop_blocks>("dropBlocks"),
@@ -205,6 +206,16 @@ void EngineObject::states(const Napi::CallbackInfo& info) {
   volume(info)->states(integer(info[1], "ino"), small(info[2], "first"), array<std::byte>(info[3], "out"));
 }
 
+Napi::Value EngineObject::awaited(const Napi::CallbackInfo& info) {
+  const auto ranges = volume(info)->awaited(integer(info[1], "ino"));
+  auto out = Napi::Float64Array::New(info.Env(), ranges.size() * 2);
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    out[i * 2] = ranges[i].first;
+    out[i * 2 + 1] = ranges[i].last - ranges[i].first + 1;
+  }
+  return out;
+}
+
 void EngineObject::fail_blocks(const Napi::CallbackInfo& info) {
   volume(info)->fail_blocks(integer(info[1], "ino"), small(info[2], "first"), small(info[3], "count"),
                             static_cast<int>(small(info[4], "errno")));
@@ -314,6 +325,7 @@ Napi::Value EngineObject::fetch(const Napi::CallbackInfo& info) {
   spec.first = small(o.Get("first"), "first");
   spec.count = small(o.Get("count"), "count");
   spec.etag = text(o.Get("etag"), "etag");
+  spec.modified = static_cast<int64_t>(integer(o.Get("modified"), "modified"));
   spec.demand = boolean(o.Get("demand"), "demand");
   spec.store = boolean(o.Get("store"), "store");
   http::FetchRequest request;

@@ -39,6 +39,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   void verify(const Napi::CallbackInfo& info);
   Napi::Value publish(const Napi::CallbackInfo& info);
   void sync(const Napi::CallbackInfo& info);
+  Napi::Value awaited(const Napi::CallbackInfo& info);
   Napi::Value drain_touched(const Napi::CallbackInfo& info);
   Napi::Value open_count(const Napi::CallbackInfo& info);
   void read(const Napi::CallbackInfo& info);

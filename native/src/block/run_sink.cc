@@ -19,6 +19,11 @@ RunSink::RunSink(std::shared_ptr<Volume> volume, std::shared_ptr<File> file, Run
 
 bool RunSink::accept(const http::ResponseHead& head) {
   changed_ = !spec_.etag.empty() && bare(head.etag) != bare(spec_.etag);
+  // What else tells one version from another: all there is where an origin gives no etags.
+  changed_ = changed_ || (head.range_total >= 0 && static_cast<uint64_t>(head.range_total) != file_->size);
+  // A listing has milliseconds; the field has seconds, cut off by most origins and rounded by some.
+  const bool dated = spec_.modified > 0 && head.last_modified >= 0;
+  changed_ = changed_ || (dated && (head.last_modified < spec_.modified || head.last_modified > spec_.modified + 1));
   return !changed_;
 }
 

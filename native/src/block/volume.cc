@@ -278,6 +278,16 @@ void Volume::states(uint64_t ino, uint32_t first, std::span<std::byte> out) {
   }
 }
 
+std::vector<BlockRange> Volume::awaited(uint64_t ino) {
+  std::vector<BlockRange> out;
+  const auto file = find(ino);
+  if (!file) return out;
+  std::lock_guard lock(file->mu);
+  out.reserve(file->waiters.size());
+  for (const ReadWaiter& waiter : file->waiters) out.push_back(blocks_of(waiter.offset, waiter.length));
+  return out;
+}
+
 std::unique_ptr<http::BodySink> Volume::start_run(const RunSpec& spec) {
   const auto file = find(spec.ino);
   if (!file || spec.count == 0) return nullptr;

@@ -65,7 +65,8 @@ struct RunSpec {
   uint64_t run = 0;  // also the fetcher's request id
   uint64_t ino = 0;
   uint32_t first = 0, count = 0;
-  std::string etag;  // what the response must carry; empty = not checked
+  std::string etag;      // what the response must carry; empty = not checked
+  int64_t modified = 0;  // Last-Modified as listed, seconds since 1970, that second or the next; 0 = not checked
   bool demand = true;
   bool store = true;  // false: serve from memory only
 };
@@ -98,6 +99,8 @@ class Volume : public std::enable_shared_from_this<Volume> {
   // The file cannot be had: everything parked on it fails with `error`.
   void detach(uint64_t ino, int error);
   void states(uint64_t ino, uint32_t first, std::span<std::byte> out);
+  // What the waiting READs of the file need, as they asked for it: ranges may overlap.
+  std::vector<BlockRange> awaited(uint64_t ino);
   // Null when the file is not attached or a block of the run is already there or under way.
   std::unique_ptr<http::BodySink> start_run(const RunSpec& spec);
   // Waiters of these blocks get `error`; blocks under way stay so.

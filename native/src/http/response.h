@@ -19,10 +19,11 @@ struct ResponseHead {
   std::int64_t range_first = -1;
   std::int64_t range_last = -1;
   std::int64_t range_total = -1;
-  std::string etag;              // as sent, with its quotes
-  std::string date;              // as sent; the caller corrects its clock by it
-  std::string retry_after;       // as sent
-  std::string region;            // x-amz-bucket-region
+  std::int64_t last_modified = -1;  // seconds since 1970
+  std::string etag;                 // as sent, with its quotes
+  std::string date;                 // as sent; the caller corrects its clock by it
+  std::string retry_after;          // as sent
+  std::string region;               // x-amz-bucket-region
   std::string content_encoding;  // as sent. S3 sends what the object was stored with: metadata, the bytes are as stored
   bool chunked = false;          // Transfer-Encoding: chunked
   bool keep_alive = true;        // the connection may carry another request after this response

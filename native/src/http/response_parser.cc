@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "http_date.h"
+
 namespace dlfs::http {
 namespace {
 
@@ -105,6 +107,7 @@ const char* parse_field(std::string_view name, std::string_view value, ResponseH
       if (is_word(name, "retry-after") && head.retry_after.empty()) head.retry_after = value;
       break;
     case 13:
+      if (is_word(name, "last-modified")) head.last_modified = parse_http_date(value);
       if (is_word(name, "content-range")) {
         if (has_range) return "Content-Range appears twice";
         has_range = true;

@@ -1,6 +1,7 @@
 /**
  * What the block store needs of the index: an excerpt of `CacheIndex` (src/cache/index), so that tests can see what it uses.
  */
+import type { BlockRange } from '../policy/geometry.ts';
 import type { BlockHash, CacheTotals, ColdObject, NodeRow, ObjectMap, ObjectState } from '../index/rows.ts';
 
 /** The excerpt; reads are synchronous and take microseconds, writes go to the worker. */
@@ -13,7 +14,7 @@ export interface BlockIndex {
   recentBlocks(): Iterable<BlockHash>;
   commitBlocks(batch: readonly BlockHash[]): Promise<readonly number[]>;
   setState(ino: number, state: ObjectState): Promise<void>;
-  dropBlocks(ino: number, first: number, count: number): Promise<unknown>;
+  dropBlocks(ino: number, ranges: readonly BlockRange[]): Promise<unknown>;
   dropObjects(inos: readonly number[]): Promise<void>;
   touch(batch: readonly { readonly ino: number; readonly usedMs: number }[]): Promise<void>;
   forgetRecent(): Promise<void>;

@@ -16,6 +16,8 @@ export interface PublisherOptions {
   readonly volume: number;
   readonly index: BlockIndex;
   readonly geometryOf: (ino: number) => BlockGeometry;
+  /** Whether all of its blocks are there now: some may be about to leave. */
+  readonly isWhole: (ino: number) => boolean;
   /** Logs what `work` throws; never rejects. */
   readonly guard: (work: Promise<void>) => Promise<void>;
 }
@@ -28,10 +30,16 @@ export class Publisher implements AsyncDisposable {
   readonly #o: PublisherOptions;
   readonly #queue = new PQueue({ concurrency: 1 });
   readonly #queued = new Set<number>();
+  readonly #publishing = new Set<number>();
   readonly #stop = new AbortController();
 
   constructor(options: PublisherOptions) {
     this.#o = options;
+  }
+
+  /** Whether the file has just been published, of which the index need not know yet. */
+  holds(ino: number): boolean {
+    return this.#publishing.has(ino);
   }
 
   /** Verifies and publishes in the background; a file that waits for that already is not queued again. */
@@ -68,6 +76,12 @@ export class Publisher implements AsyncDisposable {
       });
       if (result.errno !== 0 || this.#isClosing()) return; // each damaged block came as a `lost` event
     }
-    if (host.engine.publish(volume, ino)) await index.setState(ino, 2);
+    if (!this.#o.isWhole(ino)) return;
+    this.#publishing.add(ino);
+    try {
+      if (host.engine.publish(volume, ino)) await index.setState(ino, 2);
+    } finally {
+      this.#publishing.delete(ino);
+    }
   }
 }

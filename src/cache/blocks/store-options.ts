@@ -4,7 +4,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NativeHost } from '../../native/host.ts';
-import type { ReaderPosition } from '../policy/self-evict.ts';
+import type { PlannedReader } from '../policy/self-evict.ts';
 import type { AccountLimits } from '../policy/space-ledger.ts';
 import type { BlockIndex } from './block-index.ts';
 import type { DiskBudget } from './disk-budget.ts';
@@ -32,5 +32,5 @@ export interface BlockStoreOptions {
   /** Whether a run for this object is under way. */
   readonly busy: (ino: number) => boolean;
   /** Where the object's readers are, for an object that is larger than the cache. */
-  readonly readers: (ino: number) => readonly ReaderPosition[];
+  readonly readers: (ino: number) => readonly PlannedReader[];
 }

@@ -17,31 +17,16 @@ import type { Timer } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
 import type { NativeEvent } from '../../native/events.ts';
 import type { EvictionCandidate } from '../policy/eviction.ts';
-import { BlockGeometry } from '../policy/geometry.ts';
-import { selfEvict } from '../policy/self-evict.ts';
-import type { BlockHash } from '../index/rows.ts';
+import type { BlockGeometry } from '../policy/geometry.ts';
 import { Attachments } from './attachments.ts';
-import { absentRanges, bits, toRanges } from './block-set.ts';
+import { absentRanges } from './block-set.ts';
 import { BLOCK_STATE } from '../../native/binding.ts';
+import { BlockLedger } from './block-ledger.ts';
+import { OwnRoom } from './own-room.ts';
 import { Publisher } from './publisher.ts';
 import { RecencyFeed } from './recency-feed.ts';
 import type { Space } from './space.ts';
 import type { BlockStoreOptions } from './store-options.ts';
-
-/** An object of which something is on the disk or about to be. */
-interface Held {
-  readonly geometry: BlockGeometry;
-  /** Blocks on the disk, committed or not. */
-  blocks: number;
-  /** What they take. */
-  bytes: number;
-  /** Whether a cache file is counted for it. */
-  file: boolean;
-  /** Blocks stored and not yet committed. */
-  uncommitted: number;
-  /** Blocks in the order in which they came, for an object that cannot fit the cache; null for others. */
-  order: Set<number> | null;
-}
 
 /** A group is committed when it has this many blocks … */
 const GROUP_BLOCKS = 512;
@@ -59,8 +44,6 @@ const PAGE_GROWTH = 4;
 const MAX_GROUP = 4096;
 /** Milliseconds between looks at blocks on their way to the disk when stopping; `SETTLE` is the limit. */
 const SETTLE_STEP = 10;
-/** Objects held in memory; more means that runs were planned and failed. */
-const MAX_HELD = 65_536;
 
 /** See the file's header. Disposing it commits what is stored. */
 export class BlockStore implements AsyncDisposable {
@@ -68,18 +51,20 @@ export class BlockStore implements AsyncDisposable {
   publishes: boolean;
   readonly space: Space;
   readonly #o: BlockStoreOptions;
-  readonly #held = new Map<number, Held>();
-  #pending: BlockHash[] = [];
+  readonly #ledger: BlockLedger;
   #committing: Promise<void> | null = null;
   #groupTimer: Timer | null = null;
   readonly #touchTimer: Timer;
   readonly #publisher: Publisher;
   readonly #recency: RecencyFeed;
   readonly #attachments: Attachments;
+  readonly #ownRoom: OwnRoom;
   readonly #zombies = new Map<number, number>();
   /** Freed by the kernel before the drop's own answer was handled. */
   readonly #freedEarly = new Set<number>();
   readonly #dropping = new Map<number, Promise<unknown>>();
+  /** Objects of which the index is being told to forget blocks: what it says of them is not true yet. */
+  readonly #forgetting = new Map<number, Promise<unknown>>();
   #commitFailed = false;
   readonly #storeFailures = new Set<number>();
   #lost = 0;
@@ -103,17 +88,28 @@ export class BlockStore implements AsyncDisposable {
         dropOwn: (ino, bytes) => this.#dropOwn(ino, bytes),
       },
     });
+    this.#ledger = new BlockLedger({ ...options, space: this.space });
     const guard = (work: Promise<void>): Promise<void> => this.#guard(work);
     this.publishes = options.publish;
-    this.#publisher = new Publisher({ ...options, geometryOf: (ino) => this.geometryOf(ino), guard });
+    this.#publisher = new Publisher({
+      ...options,
+      geometryOf: (ino) => this.geometryOf(ino),
+      isWhole: (ino) => this.isWhole(ino),
+      guard,
+    });
     this.#recency = new RecencyFeed(options);
     this.#attachments = new Attachments({
       ...options,
       geometryOf: (ino) => this.geometryOf(ino),
-      uncommitted: (ino) =>
-        (this.#held.get(ino)?.uncommitted ?? 0) > 0 ? this.#pending.filter((block) => block.ino === ino) : [],
+      uncommitted: (ino) => this.#ledger.pendingOf(ino),
       publish: () => this.publishes,
       onWhole: (ino) => this.#publish(ino),
+    });
+    this.#ownRoom = new OwnRoom({
+      ...options,
+      capacity: () => this.space.capacity,
+      forget: (ino, range) => this.#ledger.forget(ino, range),
+      attach: (ino) => this.resolve(ino),
     });
     this.#touchTimer = options.clock
       .startInterval(TOUCH_EVERY, () => {
@@ -129,7 +125,7 @@ export class BlockStore implements AsyncDisposable {
 
   /** Whether nothing of an unclean stop is left to be verified, and the index knows all that is stored. */
   get proven(): boolean {
-    return this.#attachments.proven && this.#pending.length === 0;
+    return this.#attachments.proven && this.#ledger.pending.length === 0;
   }
 
   /** Verifies what an unclean stop left and nobody has read since, a file at a time. */
@@ -144,7 +140,7 @@ export class BlockStore implements AsyncDisposable {
 
   /** Whether something of the object is being fetched, written or not committed yet. */
   inMotion(ino: number): boolean {
-    return this.#held.has(ino) || this.#o.busy(ino);
+    return this.#ledger.has(ino) || this.#o.busy(ino);
   }
 
   /** Gives back space of the object's cache file that no known block uses. */
@@ -165,11 +161,7 @@ export class BlockStore implements AsyncDisposable {
 
   /** Geometry of a file. @throws DlfsError `not-found` for an unknown inode */
   geometryOf(ino: number): BlockGeometry {
-    const held = this.#held.get(ino);
-    if (held !== undefined) return held.geometry;
-    const node = this.#o.index.node(ino);
-    if (node === null || node.dir) throw new DlfsError('not-found', `no file has the inode number ${ino}`);
-    return new BlockGeometry(this.#o.blockSize, node.size);
+    return this.#ledger.geometryOf(ino);
   }
 
   /** The file was looked up: whoever opens it may read the kernel's pages, of which nothing is heard here. */
@@ -179,31 +171,27 @@ export class BlockStore implements AsyncDisposable {
 
   /** Whether all blocks of the object are on the disk or about to be committed. */
   isWhole(ino: number): boolean {
-    const held = this.#held.get(ino);
-    if (held !== undefined) return held.blocks >= held.geometry.blocks;
-    const object = this.#o.index.object(ino);
-    return object !== null && object.blocks >= this.geometryOf(ino).blocks;
+    const blocks = this.#ledger.blocksOf(ino);
+    return blocks > 0 && blocks >= this.geometryOf(ino).blocks;
   }
 
   /** Share of the object's blocks that are on the disk, 0 to 1; 1 for an empty object. */
   residentShare(ino: number): number {
     const geometry = this.geometryOf(ino);
-    if (geometry.blocks === 0) return 1;
-    const blocks = this.#held.get(ino)?.blocks ?? this.#o.index.object(ino)?.blocks ?? 0;
-    return Math.min(1, blocks / geometry.blocks);
+    return geometry.blocks === 0 ? 1 : Math.min(1, this.#ledger.blocksOf(ino) / geometry.blocks);
   }
 
   /** What a run of these blocks will take of the disk. */
   needOf(ino: number, first: number, count: number): { bytes: number; files: number } {
     const bytes = this.geometryOf(ino).allocatedOfRange({ first, count });
-    return { bytes, files: this.#hold(ino).file ? 0 : 1 };
+    return { bytes, files: this.#ledger.hold(ino).file ? 0 : 1 };
   }
 
   /** A block was written to its cache file. */
   onStored(event: NativeEvent): void {
     const { a: ino, b: idx } = event;
-    this.#count({ ino, idx, hash: (BigInt(event.d) << 32n) | BigInt(event.e) });
-    if (this.#pending.length >= GROUP_BLOCKS) void this.#guard(this.#commit());
+    this.#ledger.count({ ino, idx, hash: (BigInt(event.d) << 32n) | BigInt(event.e) });
+    if (this.#ledger.pending.length >= GROUP_BLOCKS) void this.#guard(this.#commit());
     else this.#arm();
   }
 
@@ -222,11 +210,13 @@ export class BlockStore implements AsyncDisposable {
   onLost(event: NativeEvent): void {
     const { a: ino, b: idx } = event;
     // Of an object that is leaving or has left there was nothing to lose.
-    if (this.#dropping.has(ino) || (!this.#held.has(ino) && this.#o.index.object(ino) === null)) return;
+    if (this.#dropping.has(ino) || (!this.#ledger.has(ino) && this.#o.index.object(ino) === null)) return;
+    if (this.#ledger.hold(ino).order?.has(idx) === false) return;
     this.#lost += 1;
     this.#o.log.warn('a cached block is damaged and will be fetched again', { ino, block: idx, errno: event.c });
-    this.#forget(ino, idx, 1);
-    void this.#guard(this.#o.index.dropBlocks(ino, idx, 1));
+    const range = { first: idx, count: 1 };
+    this.#ledger.forget(ino, range);
+    void this.#guard(this.#whileForgetting(ino, this.#o.index.dropBlocks(ino, [range])));
   }
 
   /** A dropped file that was open in passthrough is closed. */
@@ -260,8 +250,9 @@ export class BlockStore implements AsyncDisposable {
     await Promise.all(inos.map((ino) => this.#dropOne(ino, null)));
     await this.#committing;
     const totals = this.#o.index.totals();
-    const pending = this.#pending.reduce((sum, { ino, idx }) => sum + this.geometryOf(ino).allocatedOf(idx), 0);
-    const fresh = new Set(this.#pending.map(({ ino }) => ino).filter((ino) => this.#o.index.object(ino) === null));
+    const pending = this.#ledger.pending.reduce((sum, { ino, idx }) => sum + this.geometryOf(ino).allocatedOf(idx), 0);
+    const written = new Set(this.#ledger.pending.map(({ ino }) => ino));
+    const fresh = new Set([...written].filter((ino) => this.#o.index.object(ino) === null));
     this.space.recount(totals.bytes + pending, totals.files + fresh.size);
   }
 
@@ -271,8 +262,8 @@ export class BlockStore implements AsyncDisposable {
       host.engine.dropFile(volume, task, ino);
     });
     if (done.errno !== 0) this.#o.log.warn('a cache file could not be removed', { ino, errno: done.errno });
-    const held = this.#held.get(ino);
-    this.#held.delete(ino);
+    const held = this.#ledger.get(ino);
+    this.#ledger.close(ino);
     this.#attachments.forget(ino);
     const bytes = held?.bytes ?? row?.bytes ?? 0;
     const files = held?.file === true || row !== null ? 1 : 0;
@@ -280,12 +271,11 @@ export class BlockStore implements AsyncDisposable {
     if (files > 0) this.space.dropped(bytes, files, open);
     if (open) this.#zombies.set(ino, bytes);
     // A block that was stored while the file left lives in its successor: it is counted anew. The others went with it.
-    const own = this.#pending.filter((block) => block.ino === ino);
-    this.#pending = this.#pending.filter((block) => block.ino !== ino);
+    const own = this.#ledger.takePending(ino);
     const state = new Uint8Array(1);
     for (const block of own) {
       host.engine.states(volume, ino, block.idx, state);
-      if (state[0] === BLOCK_STATE.resident) this.#count(block);
+      if (state[0] === BLOCK_STATE.resident) this.#ledger.count(block);
     }
   }
 
@@ -293,7 +283,7 @@ export class BlockStore implements AsyncDisposable {
   async flush(): Promise<void> {
     try {
       await Promise.all(this.#dropping.values());
-      while (this.#pending.length > 0 || this.#committing !== null) await this.#commit();
+      while (this.#ledger.pending.length > 0 || this.#committing !== null) await this.#commit();
     } catch (error) {
       this.#o.log.warn('not everything could be committed: the next start verifies the cache', { err: error });
     }
@@ -331,53 +321,23 @@ export class BlockStore implements AsyncDisposable {
       .unref();
   }
 
-  /** Counts a block that is on the disk and not committed. */
-  #count(block: BlockHash): void {
-    const held = this.#hold(block.ino);
-    const bytes = held.geometry.allocatedOf(block.idx);
-    this.space.stored(bytes, !held.file);
-    held.file = true;
-    held.blocks += 1;
-    held.uncommitted += 1;
-    held.bytes += bytes;
-    held.order?.add(block.idx);
-    this.#pending.push(block);
-  }
-
-  #hold(ino: number): Held {
-    const known = this.#held.get(ino);
-    if (known !== undefined) return known;
-    const geometry = this.geometryOf(ino);
-    const object = this.#o.index.object(ino);
-    // Only an object that cannot fit in whole ever evicts its own blocks.
-    const order = geometry.allocated > this.space.capacity / 2 ? new Set<number>() : null;
-    if (order !== null && object !== null) for (const block of bits(object.resident)) order.add(block);
-    const { blocks = 0, bytes = 0 } = object ?? {};
-    const held = { geometry, blocks, bytes, file: object !== null, uncommitted: 0, order };
-    if (this.#held.size >= MAX_HELD) this.#prune();
-    this.#held.set(ino, held);
-    return held;
-  }
-
-  #forget(ino: number, first: number, count: number): number {
-    const held = this.#hold(ino);
-    const bytes = held.geometry.allocatedOfRange({ first, count });
-    held.blocks = Math.max(0, held.blocks - count);
-    held.bytes = Math.max(0, held.bytes - bytes);
-    for (let block = first; block < first + count; block++) held.order?.delete(block);
-    const kept = this.#pending.filter((b) => b.ino !== ino || b.idx < first || b.idx >= first + count);
-    held.uncommitted -= this.#pending.length - kept.length;
-    this.#pending = kept;
-    this.space.dropped(bytes, 0, false);
-    return bytes;
+  async #whileForgetting<T>(ino: number, work: Promise<T>): Promise<T> {
+    const all = Promise.allSettled([this.#forgetting.get(ino), work]);
+    this.#forgetting.set(ino, all);
+    try {
+      return await work;
+    } finally {
+      if (this.#forgetting.get(ino) === all) this.#forgetting.delete(ino);
+    }
   }
 
   /** One group: sync, commit, then see what became whole. Groups do not overlap. */
   #commit(): Promise<void> {
     this.#committing ??= this.#commitGroup().finally(() => {
       this.#committing = null;
-      if (this.#closing || this.#pending.length === 0) return;
-      if (this.#pending.length >= GROUP_BLOCKS && !this.#commitFailed) void this.#guard(this.#commit());
+      const { length } = this.#ledger.pending;
+      if (this.#closing || length === 0) return;
+      if (length >= GROUP_BLOCKS && !this.#commitFailed) void this.#guard(this.#commit());
       else this.#arm(this.#commitFailed ? COMMIT_AGAIN : GROUP_AGE);
     });
     return this.#committing;
@@ -386,7 +346,7 @@ export class BlockStore implements AsyncDisposable {
   async #commitGroup(): Promise<void> {
     this.#groupTimer?.[Symbol.dispose]();
     this.#groupTimer = null;
-    const group = new Set(this.#pending.slice(0, MAX_GROUP));
+    const group = new Set(this.#ledger.pending.slice(0, MAX_GROUP));
     if (group.size === 0) return;
     const inos = new Set([...group].map((block) => block.ino));
     this.#commitFailed = true;
@@ -400,26 +360,23 @@ export class BlockStore implements AsyncDisposable {
       await this.dropObjects([...inos]);
       return;
     }
-    // What was dropped during the sync has left `pending`; what is being dropped must not be committed.
-    const still = this.#pending.filter((block) => group.has(block) && !this.#dropping.has(block.ino));
-    const unknown = await this.#o.index.commitBlocks(still);
+    // A block that was lost and came again must not be committed before the index has forgotten it.
+    await Promise.allSettled(this.#forgetting.values());
+    // What was dropped meanwhile has left `pending`; what is being dropped must not be committed.
+    const still = this.#ledger.pending.filter((block) => group.has(block) && !this.#dropping.has(block.ino));
+    const unknown = await this.#ledger.commit(still, (blocks) => this.#o.index.commitBlocks(blocks));
     this.#commitFailed = false;
     this.#indexFull = false;
-    const committed = new Set(still);
-    for (const block of this.#pending) {
-      const held = committed.has(block) ? this.#held.get(block.ino) : undefined;
-      if (held !== undefined) held.uncommitted -= 1;
-    }
-    this.#pending = this.#pending.filter((block) => !committed.has(block));
     if (unknown.length > 0) await this.dropForgotten(unknown);
     for (const ino of inos) this.#settled(ino);
   }
 
   /** The index knows all of the object's blocks: what is held here can be read from there again. */
   #settled(ino: number): void {
-    const held = this.#held.get(ino);
-    if (held === undefined || held.uncommitted > 0) return;
-    if (held.order === null) this.#held.delete(ino);
+    const held = this.#ledger.get(ino);
+    if (held === undefined || held.uncommitted > 0 || this.#forgetting.has(ino)) return;
+    // The order in which blocks came is lost with it, so it is kept while more of them come.
+    if (held.order === null || !this.#o.busy(ino)) this.#ledger.close(ino);
     if (held.blocks >= held.geometry.blocks) this.#publish(ino);
   }
 
@@ -427,16 +384,11 @@ export class BlockStore implements AsyncDisposable {
     if (this.publishes) this.#publisher.publish(ino);
   }
 
-  /** Forgets objects of which a run was planned but nothing came. */
-  #prune(): void {
-    for (const [ino, held] of this.#held) if (held.uncommitted === 0 && held.order === null) this.#held.delete(ino);
-  }
-
   /** Coldest first, page by page, as far as the policy reads. */
   *#candidates(first: number): Generator<EvictionCandidate> {
     const { host, volume, index, clock } = this.#o;
     const now = clock.wall();
-    const fresh = new Set(this.#pending.map((block) => block.ino));
+    const fresh = new Set(this.#ledger.pending.map((block) => block.ino));
     for (let seen = 0, page = first; ; page *= PAGE_GROWTH) {
       const colds = index.coldest(page);
       for (const cold of colds.slice(seen)) {
@@ -461,22 +413,12 @@ export class BlockStore implements AsyncDisposable {
   }
 
   async #dropOwn(ino: number, bytes: number): Promise<number> {
-    const held = this.#hold(ino);
+    await this.#attachments.prove(ino);
+    const { order } = this.#ledger.hold(ino);
     // A published file leaves whole or not at all.
-    if (held.order === null || this.#o.index.object(ino)?.state === 2) return 0;
-    const need = Math.ceil(bytes / this.#o.blockSize);
-    const resident = toRanges([...held.order]);
-    const ranges = selfEvict({ resident, readers: this.#o.readers(ino), busy: () => false, need, margin: 4 });
-    let freed = 0;
-    for (const { first, count } of ranges) {
-      freed += this.#forget(ino, first, count);
-      await this.#o.index.dropBlocks(ino, first, count);
-      this.resolve(ino); // the data plane spares what it knows to be there, so it must know the file
-      await this.#o.host.task((task) => {
-        this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
-      });
-    }
-    return freed;
+    const whole = this.#publisher.holds(ino) || this.#o.index.object(ino)?.state === 2;
+    if (order === null || whole || this.#dropping.has(ino)) return 0;
+    return await this.#whileForgetting(ino, this.#ownRoom.free(ino, order, bytes));
   }
 
   async #guard(work: Promise<unknown>): Promise<void> {

@@ -321,7 +321,9 @@ export class FetchScheduler implements AsyncDisposable {
     const number = host.nextNumber();
     let started: boolean;
     try {
-      const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length);
+      // Without an etag the time is all that the origin can be held to.
+      const listedMs = node.etag === '' ? node.mtimeMs : null;
+      const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length, listedMs);
       const endpoint = this.#o.endpoint();
       if (endpoint === null)
         throw new DlfsError('endpoint-unreachable', 'the endpoint has no address', { retryable: true });
@@ -332,6 +334,7 @@ export class FetchScheduler implements AsyncDisposable {
         first: run.first,
         count: run.count,
         etag: node.etag,
+        modified: Math.max(0, Math.floor((listedMs ?? 0) / 1000)),
         demand: run.priority === 'demand',
         store: reserved !== null,
         head,
@@ -456,11 +459,11 @@ export class FetchScheduler implements AsyncDisposable {
   #errorOf(ino: number, end: RunEnd): DlfsError {
     const key = this.#keyOf(ino);
     const { outcome } = end;
-    if (outcome.kind === 'changed') {
-      return new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', {
-        key,
-      });
-    }
+    const changed = (): DlfsError =>
+      new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', { key });
+    if (outcome.kind === 'changed') return changed();
+    // An object without an etag that is shorter now: no condition has said so before the range could not be had.
+    if (outcome.kind === 'reply' && outcome.reply.status === 416 && this.#o.node(ino)?.etag === '') return changed();
     if (outcome.kind === 'reply') return this.#o.source.failure(key, outcome.reply);
     if (outcome.kind === 'transport') return this.#o.source.transportFailure(key, outcome.how, outcome.text);
     return new DlfsError('internal', `a run ended as ${outcome.kind}`, { key });

@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
+import type { BlockRange } from '../policy/geometry.ts';
 import { IndexHost } from './index-host.ts';
 import { DirectoryListing, FullListing } from './listing-handles.ts';
 import type { AuditResult } from './protocol.ts';
@@ -19,12 +20,14 @@ import type {
   BlockHash,
   CacheTotals,
   ColdObject,
+  EntryRow,
   NodeRow,
   ObjectMap,
   ObjectRow,
   ObjectState,
   Opening,
   SnapshotInfo,
+  SupersededRow,
 } from './rows.ts';
 import { WriterPort } from './writer-port.ts';
 
@@ -116,6 +119,11 @@ export class CacheIndex implements AsyncDisposable {
     return this.#reader.children(parent, afterIno, limit);
   }
 
+  /** As `children`, in the form in which listings go to the kernel. */
+  entries(parent: number, afterIno: number, limit: number): EntryRow[] {
+    return this.#reader.entries(parent, afterIno, limit);
+  }
+
   /** Files of a directory in key order, after a name. */
   siblingsAfter(parent: number, name: string, limit: number): NodeRow[] {
     return this.#reader.siblingsAfter(parent, name, limit);
@@ -129,6 +137,16 @@ export class CacheIndex implements AsyncDisposable {
   /** When a directory was last listed by itself, or else first by a full listing, milliseconds since 1970; null before. */
   listedAt(directory: number): number | null {
     return this.#reader.listedAt(directory);
+  }
+
+  /** Directories that are listed, by number, after `afterIno` (0 at the start). */
+  listedAfter(afterIno: number, limit: number): number[] {
+    return this.#reader.listedAfter(afterIno, limit);
+  }
+
+  /** Files and directories that no name stands for any more, the longest dead first, after the last one seen. */
+  superseded(after: SupersededRow, limit: number): SupersededRow[] {
+    return this.#reader.superseded(after, limit);
   }
 
   /**
@@ -251,12 +269,12 @@ export class CacheIndex implements AsyncDisposable {
   }
 
   /**
-   * Forgets blocks; when it resolves, that is on the disk, and their space may be given up. Until then nothing of the object is
-   * to be committed.
+   * Forgets blocks, those of all ranges together; when it resolves, that is on the disk, and their space may be given up. Until
+   * then none of them is to be committed.
    * @returns what is left of the object
    */
-  async dropBlocks(ino: number, first: number, count: number): Promise<{ blocks: number; bytes: number }> {
-    return await this.#port.call('dropBlocks', { ino, first, count });
+  async dropBlocks(ino: number, ranges: readonly BlockRange[]): Promise<{ blocks: number; bytes: number }> {
+    return await this.#port.call('dropBlocks', { ino, ranges });
   }
 
   /** Forgets objects with all their blocks; as `dropBlocks`. */

@@ -20,6 +20,7 @@ export {
   type BlockHash,
   type CacheTotals,
   type ColdObject,
+  type EntryRow,
   type NameChange,
   type NodeRow,
   type ObjectMap,
@@ -28,4 +29,5 @@ export {
   type Opening,
   type Skipped,
   type SnapshotInfo,
+  type SupersededRow,
 } from './rows.ts';

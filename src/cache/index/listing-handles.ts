@@ -10,7 +10,7 @@
  */
 import { DlfsError } from '../../base/errors.ts';
 import { compareKeys, type ListPage } from '../../dataset/listing.ts';
-import type { CallName, Calls, OutcomeResult, PageResult } from './protocol.ts';
+import type { CallName, Calls, CoverResult, OutcomeResult, PageResult } from './protocol.ts';
 import type { NameChange } from './rows.ts';
 import type { WriterPort } from './writer-port.ts';
 
@@ -173,7 +173,17 @@ export class FullListing extends Handle implements AsyncDisposable {
   }
 
   /**
-   * Begins a part: first the root, `''`, then each directory that a `level` shard told to descend into, once.
+   * Takes a directory that was listed by itself since this listing began, instead of a part; else says what it needs.
+   * @param key as for `shard`
+   * @throws DlfsError as `shard`
+   */
+  async cover(key: string): Promise<CoverResult> {
+    this.requireOpen();
+    return await this.port.call('coverDirectory', { full: this.lane, key });
+  }
+
+  /**
+   * Begins a part: first the root, `''`, then each directory that a `level` shard or `cover` told to descend into, once.
    * @param key relative to the mounted prefix, with its slash
    * @throws DlfsError `internal` for any other
    */
@@ -182,6 +192,12 @@ export class FullListing extends Handle implements AsyncDisposable {
     const lane = this.#lanes();
     await this.port.call('beginShard', { lane, full: this.lane, kind, key });
     return new ListingShard(this.port, lane, key);
+  }
+
+  /** Ends it as the limit would: something that belongs to it is too long. */
+  async stop(): Promise<void> {
+    this.requireOpen();
+    await this.port.call('stopFull', { lane: this.lane });
   }
 
   /**

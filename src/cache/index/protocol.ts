@@ -10,6 +10,7 @@
  */
 import type { PlainError } from '../../base/errors.ts';
 import type { ListPage } from '../../dataset/listing.ts';
+import type { BlockRange } from '../policy/geometry.ts';
 import type { NameChange, ObjectState, Opening } from './rows.ts';
 
 /** What a database is opened with. */
@@ -36,14 +37,16 @@ export interface Calls {
   finishDirectory: { args: { lane: number }; result: OutcomeResult };
   abortDirectory: { args: { lane: number }; result: null };
   beginFull: { args: { lane: number; limit: number }; result: null };
+  coverDirectory: { args: { full: number; key: string }; result: CoverResult };
   beginShard: { args: { lane: number; full: number; kind: 'level' | 'subtree'; key: string }; result: null };
   addShardPage: { args: { lane: number; page: ListPage }; result: PageResult };
+  stopFull: { args: { lane: number }; result: null };
   finishFull: { args: { lane: number }; result: OutcomeResult };
   abortFull: { args: { lane: number }; result: null };
   takeChanges: { args: { lane: number }; result: { changes: readonly NameChange[]; more: boolean } };
   commitBlocks: { args: BlockBatch & { at: number }; result: { rejected: readonly number[] } };
   setState: { args: { ino: number; state: ObjectState }; result: null };
-  dropBlocks: { args: { ino: number; first: number; count: number }; result: { blocks: number; bytes: number } };
+  dropBlocks: { args: { ino: number; ranges: readonly BlockRange[] }; result: { blocks: number; bytes: number } };
   dropObjects: { args: { inos: readonly number[] }; result: null };
   touch: { args: { inos: Float64Array; used: Float64Array }; result: null };
   purge: { args: { inos: readonly number[] }; result: { dropped: readonly number[] } };
@@ -67,6 +70,19 @@ export interface PageResult {
   readonly descend: readonly string[];
   /** Why the listing takes no more: it is too long, or its directory is gone. */
   readonly stopped: 'list-limit' | 'gone' | null;
+}
+
+/** What a listing of the whole makes of a directory before it begins a shard there. */
+export interface CoverResult {
+  /** Directories in it (relative to the mounted prefix): it is covered. Null: it is not. */
+  readonly descend: readonly string[] | null;
+  /**
+   * Its number, where nobody has listed it, or somebody is about to: once it is listed by itself, ask again. Null, or the same
+   * again: begin a shard.
+   */
+  readonly byItself: number | null;
+  /** Why the listing takes no more. */
+  readonly stopped: 'list-limit' | null;
 }
 
 /** How a listing ended. */

@@ -21,10 +21,12 @@ import {
   type BlockHash,
   type CacheTotals,
   type ColdObject,
+  type EntryRow,
   type NodeRow,
   type ObjectMap,
   type ObjectRow,
   type SnapshotInfo,
+  type SupersededRow,
 } from './rows.ts';
 import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
 import { RECENT_ENTRY_BYTES } from './worker/recent-blocks.ts';
@@ -35,6 +37,11 @@ const DEPTH_MAX = 2048;
 
 const NODE = 'ino, parent, name, size, mtime, etag, flags, born, died';
 const VISIBLE = 'born <= ? AND died > ?';
+/** Rows just as `EntryRow` has them: a directory may have a million, and each step a row costs. */
+const ENTRIES = `
+  SELECT ino, iif(flags & ${FLAG_DIRECTORY}, substr(name, 1, length(name) - 1), name) AS name,
+    (flags & ${FLAG_DIRECTORY}) <> 0 AS dir, size, mtime AS mtimeMs
+  FROM node WHERE parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`;
 
 interface StoredNode {
   readonly ino: number;
@@ -88,8 +95,11 @@ export class IndexReader implements Disposable {
   readonly #byName;
   readonly #byIno;
   readonly #children;
+  readonly #entries;
   readonly #siblings;
   readonly #listed;
+  readonly #listedAfter;
+  readonly #superseded;
   readonly #object;
   readonly #pages;
   readonly #objects;
@@ -118,11 +128,20 @@ export class IndexReader implements Disposable {
     this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
     this.#byIno = node('ino = ?');
     this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`);
+    this.#entries = query<number[], EntryRow>(ENTRIES);
     this.#siblings = node(
       `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`,
     );
     this.#listed = query<[number], { seq: number; at: number }>(
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
+    );
+    this.#listedAfter = query<[number, number, number, number, number], { ino: number }>(
+      `SELECT d.ino FROM dir d CROSS JOIN node n ON n.ino = d.ino
+       WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino LIMIT ?`,
+    );
+    this.#superseded = query<[number, number, number, number], SupersededRow>(
+      `SELECT ino, died FROM node INDEXED BY node_died WHERE died <> ${FOREVER} AND died <= ? AND (died, ino) > (?, ?)
+       ORDER BY died, ino LIMIT ?`,
     );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
     this.#object = query<[number], StoredObject>(`SELECT ${object} FROM object WHERE ino = ?`);
@@ -172,6 +191,11 @@ export class IndexReader implements Disposable {
     return this.#children.all(parent, afterIno, this.cur, this.cur, limit).map((row) => this.#row(row));
   }
 
+  /** As `children`, in the form in which listings go to the kernel. */
+  entries(parent: number, afterIno: number, limit: number): EntryRow[] {
+    return this.#entries.all(parent, afterIno, this.cur, this.cur, limit);
+  }
+
   /** Files of a directory in the order of their names, after a name. */
   siblingsAfter(parent: number, name: string, limit: number): NodeRow[] {
     return this.#siblings.all(parent, name, this.cur, this.cur, limit).map((row) => this.#row(row));
@@ -186,6 +210,17 @@ export class IndexReader implements Disposable {
   listedAt(directory: number): number | null {
     const listed = this.#listed.get(directory);
     return listed !== undefined && listed.seq <= this.cur ? listed.at : null;
+  }
+
+  /** Directories that are listed, by number, after `afterIno` (0 at the start). */
+  listedAfter(afterIno: number, limit: number): number[] {
+    const { cur } = this;
+    return this.#listedAfter.all(afterIno, cur, cur, cur, limit).map(({ ino }) => ino);
+  }
+
+  /** Files and directories that no name stands for any more, the longest dead first, after the last one seen. */
+  superseded(after: SupersededRow, limit: number): SupersededRow[] {
+    return this.#superseded.all(this.cur, after.died, after.ino, limit);
   }
 
   /**

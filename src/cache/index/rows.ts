@@ -28,6 +28,26 @@ export interface NodeRow {
   readonly superseded: boolean;
 }
 
+/** A row that no name stands for any more, in the order in which such rows came to be. */
+export interface SupersededRow {
+  readonly ino: number;
+  /** The number of the visible state in which it was the first time no more. */
+  readonly died: number;
+}
+
+/** An entry of a directory, as much of it as a listing tells. */
+export interface EntryRow {
+  readonly ino: number;
+  /** Without a slash. */
+  readonly name: string;
+  /** 1 for a directory. */
+  readonly dir: 0 | 1;
+  /** Bytes; 0 for a directory. */
+  readonly size: number;
+  /** LastModified, milliseconds since 1970; 0 for a directory. */
+  readonly mtimeMs: number;
+}
+
 /** How far an object's bytes are in the cache: 0 partly, 1 whole, 2 whole, verified and published. */
 export type ObjectState = 0 | 1 | 2;
 

@@ -82,9 +82,11 @@ export interface QuotaAnswer {
 }
 
 // An eviction takes 1/64 more than needed: 160 MiB of a cache of 10 GiB, so that a sync and an index commit pay for hundreds
-// of admissions. At least 1 MiB (a block), at most 1 GiB, which on a large cache is a second's worth of the fastest origin.
+// of admissions. At least 1 MiB (a block), but no more than an eighth of a small cache; at most 1 GiB, which on a large one is a
+// second's worth of the fastest origin.
 const SLACK_SHARE = 1 / 64;
 const MIN_SLACK = 1024 * 1024;
+const MIN_SLACK_SHARE = 1 / 8;
 const MAX_SLACK = 1024 * 1024 * 1024;
 
 // Files are counted, not measured; the same share, without a floor: a cache of 100 files evicts one more than needed.
@@ -187,7 +189,8 @@ export class QuotaGate {
 
 /** @param whole the smaller of the quota and the disk: a share of one may be all of the other */
 function slackOf(whole: number): number {
-  return Math.min(MAX_SLACK, Math.max(MIN_SLACK, Math.floor(whole * SLACK_SHARE)));
+  const least = Math.min(MIN_SLACK, Math.floor(whole * MIN_SLACK_SHARE));
+  return Math.min(MAX_SLACK, Math.max(least, Math.floor(whole * SLACK_SHARE)));
 }
 
 interface Shortage {

@@ -10,7 +10,8 @@
  * 1. A block in flight, or in a range to keep, never leaves.
  * 2. No block ahead of a reader leaves while one that all readers have passed could.
  * 3. Of the passed blocks none leaves before one that is further behind.
- * 4. The result names at most `need` blocks, in ranges that are disjoint and each within the resident ones.
+ * 4. The result names at most `need` blocks and `headroom` passed ones more, in ranges that are disjoint and each within the
+ *    resident ones.
  */
 import type { BlockRange } from './geometry.ts';
 
@@ -22,18 +23,26 @@ export interface ReaderPosition {
   readonly direction: 1 | -1;
 }
 
+/** A reader whose next blocks are known. */
+export interface PlannedReader extends ReaderPosition {
+  /** What is being fetched ahead of it, or has been and was not read yet. */
+  readonly planned: readonly BlockRange[];
+}
+
 /** Input of `selfEvict`. */
 export interface SelfEviction {
   /** What of the object is on disk: disjoint ranges, ascending. */
   readonly resident: readonly BlockRange[];
   /** Who reads it now; without readers the lowest blocks, which came first, leave first. */
   readonly readers: readonly ReaderPosition[];
-  /** True for a block that is being fetched, written or read. */
+  /** True for a block that must not leave now. */
   readonly busy: (block: number) => boolean;
   /** Ranges to keep besides: what has been planned ahead of the readers. */
   readonly keep?: readonly BlockRange[];
   /** Blocks to free, ≥ 0. */
   readonly need: number;
+  /** Blocks to free besides, as long as all readers have passed them: the next ones then find room without a wait. */
+  readonly headroom?: number;
   /**
    * Blocks just behind a reader that count as still ahead of it: the kernel's parallel READs of one stream arrive out of
    * order, by up to its own readahead (4 MiB here).
@@ -50,34 +59,37 @@ export function selfEvict(input: SelfEviction): BlockRange[] {
   const stays = (block: number): boolean =>
     keep.some((range) => block >= range.first && block < range.first + range.count) || input.busy(block);
   const taken: number[] = [];
-  for (const block of inOrder(input)) {
-    if (taken.length >= input.need) break;
-    if (!stays(block)) taken.push(block);
-  }
+  const take = (blocks: Iterable<number>, most: number): void => {
+    if (taken.length >= most) return;
+    for (const block of blocks) {
+      if (stays(block)) continue;
+      taken.push(block);
+      if (taken.length >= most) return;
+    }
+  };
+  const margin = input.margin ?? 0;
+  const readers = input.readers.map(({ block, direction }) => ({ block: block - direction * margin, direction }));
+  take(passed(input.resident, readers), input.need + (input.headroom ?? 0));
+  if (taken.length < input.need) take(ahead(input.resident, readers), input.need);
   return toRanges(taken);
 }
 
-/** The resident blocks, first to leave first. The common case, all readers going one way, needs no sort. */
-function* inOrder(input: SelfEviction): Generator<number> {
-  const margin = input.margin ?? 0;
-  const readers = input.readers.map(({ block, direction }) => ({ block: block - direction * margin, direction }));
+/** What all readers have passed, the furthest behind first. The common case, all going one way, needs no sort. */
+function* passed(resident: readonly BlockRange[], readers: readonly ReaderPosition[]): Generator<number> {
   if (readers.every((reader) => reader.direction === 1)) {
-    const rear = Math.min(Infinity, ...readers.map((reader) => reader.block));
-    yield* ascending(input.resident, rear);
-    yield* ahead(blocksWithin(input.resident, rear, Infinity), readers);
+    yield* ascending(resident, Math.min(Infinity, ...readers.map((reader) => reader.block)));
   } else if (readers.every((reader) => reader.direction === -1)) {
-    const rear = Math.max(...readers.map((reader) => reader.block));
-    yield* descending(input.resident, rear);
-    yield* ahead(blocksWithin(input.resident, 0, rear + 1), readers);
+    yield* descending(resident, Math.max(...readers.map((reader) => reader.block)));
   } else {
-    const all = blocksWithin(input.resident, 0, Infinity);
-    const passed = all.filter((block) => nextUse(block, readers) === Infinity);
-    yield* passed.sort((a, b) => behind(b, readers) - behind(a, readers) || a - b);
-    yield* ahead(
-      all.filter((block) => nextUse(block, readers) !== Infinity),
-      readers,
-    );
+    const behindAll = [...ascending(resident, Infinity)].filter((block) => nextUse(block, readers) === Infinity);
+    yield* behindAll.sort((a, b) => behind(b, readers) - behind(a, readers) || a - b);
   }
+}
+
+/** What some reader has still before it, the one that is reached last first. */
+function ahead(resident: readonly BlockRange[], readers: readonly ReaderPosition[]): number[] {
+  const before = [...ascending(resident, Infinity)].filter((block) => nextUse(block, readers) !== Infinity);
+  return before.sort((a, b) => nextUse(b, readers) - nextUse(a, readers) || b - a);
 }
 
 /** Blocks until the next reader reaches this one; Infinity where all have passed it. */
@@ -93,10 +105,6 @@ function behind(block: number, readers: readonly ReaderPosition[]): number {
   return readers.reduce((least, reader) => Math.min(least, Math.abs(block - reader.block)), Infinity);
 }
 
-function ahead(blocks: number[], readers: readonly ReaderPosition[]): number[] {
-  return blocks.sort((a, b) => nextUse(b, readers) - nextUse(a, readers) || b - a);
-}
-
 function* ascending(ranges: readonly BlockRange[], end: number): Generator<number> {
   for (const { first, count } of ranges) {
     for (let block = first; block < Math.min(first + count, end); block++) yield block;
@@ -107,10 +115,6 @@ function* descending(ranges: readonly BlockRange[], above: number): Generator<nu
   for (const { first, count } of ranges.toReversed()) {
     for (let block = first + count - 1; block >= first && block > above; block--) yield block;
   }
-}
-
-function blocksWithin(ranges: readonly BlockRange[], from: number, end: number): number[] {
-  return [...ascending(ranges, end)].filter((block) => block >= from);
 }
 
 /** Joins neighbours that leave one after the other, so that one punch serves them. */

@@ -133,6 +133,7 @@ export async function assemble(
           residentShare: (ino) => store.residentShare(ino),
           onLookup: (node) => {
             store.used(node);
+            keeper.used(node);
           },
         });
         return {

@@ -8,7 +8,7 @@
  * 1. Cookies of a directory ascend; 1 and 2 are those of `.` and `..`, entries follow.
  * 2. Nothing is kept between two calls.
  */
-import type { NodeRow } from '../../cache/index/rows.ts';
+import type { EntryRow } from '../../cache/index/rows.ts';
 
 const DOT = 1;
 const DOT_DOT = 2;
@@ -34,20 +34,30 @@ export interface PackedEntries {
 export function packEntries(
   cookie: number,
   self: { ino: number; parent: number },
-  rows: readonly NodeRow[],
+  rows: readonly EntryRow[],
 ): PackedEntries {
-  const dots: [string, number, number][] = [];
-  if (cookie < DOT) dots.push(['.', self.ino, DOT]);
-  if (cookie < DOT_DOT) dots.push(['..', self.parent === 0 ? self.ino : self.parent, DOT_DOT]);
+  const dots: EntryRow[] = [];
+  if (cookie < DOT) dots.push(dotEntry('.', self.ino));
+  if (cookie < DOT_DOT) dots.push(dotEntry('..', self.parent === 0 ? self.ino : self.parent));
   const meta = new Float64Array((rows.length + dots.length) * FIELDS);
-  const names: string[] = [];
+  const texts: string[] = [];
   let at = 0;
-  const put = (name: string, ino: number, size: number, mtimeMs: number, dir: boolean, place: number): void => {
-    meta.set([ino, size, mtimeMs, dir ? 1 : 0, place, Buffer.byteLength(name)], at);
+  // A loop over plain places: this runs once an entry of every directory that is listed.
+  const put = (row: EntryRow, place: number): void => {
+    meta[at] = row.ino;
+    meta[at + 1] = row.size;
+    meta[at + 2] = row.mtimeMs;
+    meta[at + 3] = row.dir;
+    meta[at + 4] = place;
+    meta[at + 5] = Buffer.byteLength(row.name);
     at += FIELDS;
-    names.push(name);
+    texts.push(row.name);
   };
-  for (const [name, ino, place] of dots) put(name, ino, 0, 0, true, place);
-  for (const row of rows) put(row.name, row.ino, row.size, row.mtimeMs, row.dir, row.ino + FIRST_ENTRY);
-  return { meta, names: Buffer.from(names.join('')) };
+  for (const dot of dots) put(dot, dot.name === '.' ? DOT : DOT_DOT);
+  for (const row of rows) put(row, row.ino + FIRST_ENTRY);
+  return { meta, names: Buffer.from(texts.join('')) };
+}
+
+function dotEntry(name: string, ino: number): EntryRow {
+  return { ino, name, dir: 1, size: 0, mtimeMs: 0 };
 }

@@ -14,7 +14,7 @@ import { constants } from 'node:os';
 import { DlfsError } from '../../base/errors.ts';
 import { errnoOf } from '../../base/errors/errno.ts';
 import type { Logger } from '../../base/log.ts';
-import type { NodeRow, SnapshotInfo } from '../../cache/index/rows.ts';
+import type { EntryRow, NodeRow, SnapshotInfo } from '../../cache/index/rows.ts';
 import type { Engine } from '../../native/binding.ts';
 import type { NativeEvent } from '../../native/events.ts';
 import { inoBefore, packEntries } from './directory-stream.ts';
@@ -23,7 +23,7 @@ import { inoBefore, packEntries } from './directory-stream.ts';
 export interface NameIndex {
   lookup(parent: number, name: string): NodeRow | null;
   node(ino: number): NodeRow | null;
-  children(parent: number, afterIno: number, limit: number): NodeRow[];
+  entries(parent: number, afterIno: number, limit: number): EntryRow[];
   isListed(dir: number): boolean;
   snapshot(): SnapshotInfo;
 }
@@ -56,6 +56,12 @@ const NAME_MAX = 255;
 /** Bytes of the smallest READDIR record, and of the smallest READDIRPLUS one: how many rows can fit into a reply. */
 const SMALLEST_RECORD = 32;
 const SMALLEST_RECORD_PLUS = 160;
+/**
+ * Entries of a reply at most: two milliseconds of the event loop. A program may ask for a megabyte at once, which holds ten
+ * times as many; for an entry with attributes the kernel makes an inode, too, whether or not anybody wants it.
+ */
+const MOST_ENTRIES = 2048;
+const MOST_ENTRIES_PLUS = 512;
 const STATFS_BLOCK = 4096;
 
 /** The extended attributes that a file has. */
@@ -168,8 +174,10 @@ export class NameService {
       this.#error(slot, ENOTDIR);
       return true;
     }
-    const limit = Math.ceil(size / (plus ? SMALLEST_RECORD_PLUS : SMALLEST_RECORD));
-    const rows = index.children(ino, inoBefore(cookie), limit);
+    const limit = plus
+      ? Math.min(MOST_ENTRIES_PLUS, Math.ceil(size / SMALLEST_RECORD_PLUS))
+      : Math.min(MOST_ENTRIES, Math.ceil(size / SMALLEST_RECORD));
+    const rows = index.entries(ino, inoBefore(cookie), limit);
     // An empty reply is the end of the directory: only a complete listing may say so.
     if (rows.length === 0 && !index.isListed(ino)) return false;
     const { meta, names } = packEntries(cookie, { ino, parent: self.parent }, rows);

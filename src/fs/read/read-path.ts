@@ -13,7 +13,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { BlockStore } from '../../cache/blocks/store.ts';
 import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { NodeRow } from '../../cache/index/rows.ts';
-import type { ReaderPosition } from '../../cache/policy/self-evict.ts';
+import type { PlannedReader } from '../../cache/policy/self-evict.ts';
 import type { Engine } from '../../native/binding.ts';
 import type { NativeEvent } from '../../native/events.ts';
 import { DirectoryReadahead, type PrefetchStats } from '../readahead/directory.ts';
@@ -40,9 +40,6 @@ export interface ReadPathOptions {
   readonly aheadBudget: number;
 }
 
-/** Readers of large objects whose place is remembered. */
-const MAX_POSITIONS = 256;
-
 /** Entries looked at for the next directory: files between two directories are few, or the guess is not worth it. */
 const NEXT_SIBLINGS = 32;
 
@@ -51,8 +48,6 @@ export class ReadPath {
   readonly #o: ReadPathOptions;
   readonly #sequential: SequentialReadahead;
   readonly #directory: DirectoryReadahead;
-  /** Last block asked for, by object and reader; for objects that evict their own blocks. */
-  readonly #positions = new Map<number, Map<number, ReaderPosition>>();
 
   constructor(options: ReadPathOptions) {
     this.#o = options;
@@ -72,9 +67,9 @@ export class ReadPath {
     return this.#directory.stats();
   }
 
-  /** Where the object's readers are. */
-  readersOf(ino: number): readonly ReaderPosition[] {
-    return [...(this.#positions.get(ino)?.values() ?? [])];
+  /** Where the object's readers are, as far as they can be foreseen; for objects that evict their own blocks. */
+  readersOf(ino: number): readonly PlannedReader[] {
+    return this.#sequential.readers(ino, this.#o.clock.monotonic());
   }
 
   /** `want` event. */
@@ -99,7 +94,6 @@ export class ReadPath {
     if (node === null || node.archived) return;
     const now = this.#o.clock.monotonic();
     const { blocks } = this.#o.store.geometryOf(ino);
-    this.#notePosition(ino, pid, block);
     if (blocks > 1) {
       const step = this.#sequential.on({ ino, pid, block, blocks, kind, now });
       if (step.cancel.length > 0) this.#o.scheduler.cancelAhead(ino, step.cancel);
@@ -130,18 +124,5 @@ export class ReadPath {
     this.#o.engine.mark(this.#o.volume, ino, 0);
     const count = Math.min(blocks, Math.ceil(bytes / blockSize));
     if (count > 0) this.#o.scheduler.ahead(ino, [{ first: 0, count }], count);
-  }
-
-  #notePosition(ino: number, pid: number, block: number): void {
-    let readers = this.#positions.get(ino);
-    if (readers === undefined) {
-      if (this.#positions.size >= MAX_POSITIONS) this.#positions.delete(this.#positions.keys().next().value ?? 0);
-      readers = new Map();
-      this.#positions.set(ino, readers);
-    }
-    const before = readers.get(pid);
-    readers.delete(pid);
-    if (readers.size >= MAX_POSITIONS) readers.delete(readers.keys().next().value ?? 0);
-    readers.set(pid, { block, direction: before !== undefined && block < before.block - 8 ? -1 : 1 });
   }
 }

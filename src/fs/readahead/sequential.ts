@@ -28,6 +28,7 @@
  */
 import type { BlockRange } from '../../cache/policy/geometry.ts';
 import type { FetchPriority } from '../../cache/policy/runs.ts';
+import type { PlannedReader } from '../../cache/policy/self-evict.ts';
 import { RecencyMap } from './recency.ts';
 import { Stream, type Extension } from './stream.ts';
 
@@ -194,6 +195,17 @@ export class SequentialReadahead {
       cancel,
       maxRunBlocks: Math.max(1, Math.min(Math.floor(window / 4), Math.floor(MAX_RUN / this.#blockSize))),
     };
+  }
+
+  /** The file's streams that are in use: where each reader is, which way it goes, and what is planned ahead of it. */
+  readers(ino: number, now: number): PlannedReader[] {
+    const file = this.#files.get(ino);
+    const inUse = file?.streams.filter((stream) => stream.confirmed && now - stream.usedAt < IDLE) ?? [];
+    return inUse.map((stream) => ({
+      block: stream.headBlock,
+      direction: (stream.pattern?.stride ?? 1) < 0 ? -1 : 1,
+      planned: stream.ahead(file?.blocks ?? 0),
+    }));
   }
 
   /**

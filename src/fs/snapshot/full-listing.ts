@@ -4,13 +4,17 @@
  * The top of the tree is listed a directory at a time; once there are enough directories for all lanes, each is listed flat
  * with everything below it. The index puts the shards together and switches to the result at once.
  *
+ * A directory of the top that nobody has listed yet is listed as a request would have it listed, by `DirectoryListings`: whoever
+ * looks into it meanwhile joins, and the origin is asked once. Flat shards let demanded listings go first.
+ *
  * Invariants:
- * 1. Every directory is covered by exactly one shard.
- * 2. A failed shard fails the listing: nothing of it stays.
+ * 1. Every directory is covered by exactly one shard, or by a listing of its own since this one began.
+ * 2. A failed shard fails the listing: nothing of it stays but what was visible already.
  */
 import PQueue from 'p-queue';
 import type { CacheIndex, ListingOutcome } from '../../cache/index/index.ts';
 import type { Source } from '../../source/source.ts';
+import type { DirectoryListings } from './directory-listings.ts';
 
 /** Shards at once. Each is one serial listing; the origin's latency is hidden by their number, our own CPU is one worker's. */
 const LANES = 8;
@@ -23,6 +27,7 @@ const MAX_LEVELS = 6;
 export interface FullListingOptions {
   readonly index: CacheIndex;
   readonly source: Source;
+  readonly directories: Pick<DirectoryListings, 'first' | 'calm'>;
   /** The mounted prefix. */
   readonly prefix: string;
   /** Keys at most. */
@@ -36,11 +41,16 @@ export interface FullListingOptions {
  * @throws DlfsError when a page could not be had
  */
 export async function listAll(options: FullListingOptions): Promise<ListingOutcome> {
-  const { index, source, prefix, limit, signal } = options;
+  const { index, source, directories, prefix, limit, signal } = options;
   await using full = await index.beginFull(limit);
   const failed = new AbortController();
-  let limited = false;
   const either = AbortSignal.any([signal, failed.signal]);
+  let limited = false;
+  const stop = (): readonly string[] => {
+    limited = true;
+    failed.abort();
+    return [];
+  };
 
   const shard = async (kind: 'level' | 'subtree', key: string): Promise<readonly string[]> => {
     const below: string[] = [];
@@ -53,11 +63,8 @@ export async function listAll(options: FullListingOptions): Promise<ListingOutco
       })) {
         const { descend, stopped } = await lane.add(page);
         for (const name of descend) below.push(name);
-        if (stopped !== null) {
-          limited = true;
-          failed.abort();
-          break;
-        }
+        if (stopped !== null) return stop();
+        await directories.calm();
       }
     } catch (error) {
       if (!limited) throw error; // the other shards are only stopped: the listing ends with what it is, too long
@@ -65,9 +72,18 @@ export async function listAll(options: FullListingOptions): Promise<ListingOutco
     return limited ? [] : below;
   };
 
+  const levelOf = async (key: string): Promise<readonly string[]> => {
+    if (limited) return [];
+    const now = await full.cover(key);
+    if (now.byItself !== null && !(await directories.first(now.byItself, limit))) await full.stop();
+    const { descend, stopped } = now.byItself === null ? now : await full.cover(key);
+    if (stopped !== null) return stop();
+    return descend ?? (await shard('level', key));
+  };
+
   let level: readonly string[] = [''];
   for (let depth = 0; depth < MAX_LEVELS && level.length > 0 && level.length < ENOUGH; depth++) {
-    const found = await inParallel(level, (key) => shard('level', key), failed);
+    const found = await inParallel(level, levelOf, failed);
     level = found.flat();
   }
   await inParallel(level, (key) => shard('subtree', key), failed);

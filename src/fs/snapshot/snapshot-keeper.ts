@@ -3,8 +3,10 @@
  * time, and the kernel told what changed.
  *
  * Invariants:
- * 1. A directory stays as it was first listed until a complete listing switches, or the origin proves it wrong (404, 412).
- * 2. Complete listings take at most 2 % of the time (policy/refresh.ts).
+ * 1. A directory stays as it was first listed until a complete listing switches, or the origin proves it wrong (404, 412). Of a
+ *    dataset that is too large for a complete listing (`--list-limit`), each directory in use is renewed by itself instead; and
+ *    so is, until there is a complete listing, an older one that is looked up.
+ * 2. Listings of all, and renewals of what is in use, take at most 2 % of the time (policy/refresh.ts).
  * 3. The kernel hears of a change after it is in effect here, never before.
  * 4. A superseded version goes when the kernel holds it no more.
  */
@@ -19,6 +21,8 @@ import type { Source } from '../../source/source.ts';
 import { DirectoryListings } from './directory-listings.ts';
 import { listAll } from './full-listing.ts';
 import type { KernelNames } from './kernel-names.ts';
+import { LazyRenewal } from './lazy-renewal.ts';
+import { SupersededPurge } from './superseded-purge.ts';
 
 /** What the keeper is made of. */
 export interface SnapshotKeeperOptions {
@@ -45,39 +49,41 @@ export interface KeeperStats {
   readonly running: boolean;
   /** Milliseconds of the last complete listing; 0 before the first. */
   readonly lastDurationMs: number;
-  /** Superseded versions that the kernel still holds. */
+  /** Superseded versions and vanished directories that had to stay when they were last looked at. */
   readonly superseded: number;
 }
 
 /** Names that are told to the kernel one by one at most; beyond it forgets what it can at once. */
 const MAX_TOLD = 10_000;
-/** Milliseconds between looks at superseded versions. */
-const PURGE_EVERY = 10_000;
 /** Milliseconds within which a directory is listed anew once at most because files in it had changed. */
 const RENEW_PAUSE = 5_000;
 const MAX_RENEWED = 10_000;
 /** The pause to a second try of a first listing, for a dataset that is otherwise never listed again. */
 const FIRST_LISTING_INTERVAL = 300_000;
-/** Versions purged at a time. */
-const PURGE_BATCH = 512;
+/** Milliseconds until a dataset that was too large is tried to be listed as a whole again. */
+const FULL_AGAIN = 86_400_000;
 
 /** See the file's header. */
 export class SnapshotKeeper implements AsyncDisposable {
   readonly #o: SnapshotKeeperOptions;
   readonly #directories: DirectoryListings;
   readonly #stop = new AbortController();
-  readonly #superseded = new Set<number>();
+  readonly #purge: SupersededPurge;
+  readonly #lazy: LazyRenewal;
   /** When a directory was last listed anew because the origin had changed. */
   readonly #renewed = new Map<number, number>();
   #refreshMs: number | 'never';
   #listLimit: number;
-  #purgeTimer: Timer | null = null;
   #refreshTimer: Timer | null = null;
   #full: Promise<void> | null = null;
   #fullListings = 0;
   #failures = 0;
   #failuresInRow = 0;
   #lastDuration = 0;
+  /** When the listing of all had grown too long, monotonic milliseconds; null where it has not. */
+  #limitedAt: number | null = null;
+  /** Whether a listing of all is in effect. */
+  #complete: boolean;
   #saidLimit = false;
   #saidSkipped = false;
 
@@ -88,6 +94,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     this.#directories = new DirectoryListings({
       index: options.index,
       source: options.source,
+      clock: options.clock,
       onListed: async (_, outcome) => {
         await this.#tell(outcome);
       },
@@ -95,13 +102,23 @@ export class SnapshotKeeper implements AsyncDisposable {
         this.#told(changes, false);
       },
     });
+    this.#complete = options.index.snapshot().complete;
+    const lookups = (ino: number): number => options.kernel.lookups(ino);
+    this.#purge = new SupersededPurge({ ...options, lookups, guard: (work) => this.#guard(work) });
+    this.#lazy = new LazyRenewal({
+      ...options,
+      lookups,
+      renew: (dir) => this.#directories.renew(dir),
+      interval: () => (this.#refreshMs === 'never' ? Infinity : this.#refreshMs),
+      signal: this.#stop.signal,
+    });
   }
 
   /** Starts what runs in the background. */
   start(): void {
-    this.#purgeTimer = this.#o.clock.startInterval(PURGE_EVERY, () => void this.#guard(this.#purge())).unref();
+    this.#purge.start();
     void this.#guard(this.#purgeLeftovers());
-    if (this.#o.index.snapshot().complete) this.#schedule();
+    if (this.#complete) this.#schedule();
     else void this.#guard(this.refresh());
   }
 
@@ -109,7 +126,11 @@ export class SnapshotKeeper implements AsyncDisposable {
   reconfigure({ refreshMs, listLimit }: Pick<SnapshotKeeperOptions, 'refreshMs' | 'listLimit'>): void {
     const isOther = refreshMs !== this.#refreshMs;
     this.#refreshMs = refreshMs;
-    this.#listLimit = listLimit;
+    if (listLimit !== this.#listLimit) {
+      this.#listLimit = listLimit;
+      this.#limitedAt = null; // the next refresh tries to list all again
+      this.#saidLimit = false;
+    }
     if (isOther && this.#full === null) this.#schedule();
   }
 
@@ -121,13 +142,18 @@ export class SnapshotKeeper implements AsyncDisposable {
       failures: this.#failures,
       running: this.#full !== null,
       lastDurationMs: this.#lastDuration,
-      superseded: this.#superseded.size,
+      superseded: this.#purge.held,
     };
   }
 
   /** See `DirectoryListings.progress`. */
   progress(dir: number): Promise<void> {
     return this.#directories.progress(dir);
+  }
+
+  /** The kernel is given this file or directory: what is read of it next should not be older than a refresh. */
+  used(node: { readonly ino: number; readonly dir: boolean }): void {
+    if (node.dir && (this.#limitedAt !== null || !this.#complete)) this.#lazy.used(node.ino);
   }
 
   /** The origin no longer has this version: its directory is listed anew at once. */
@@ -149,11 +175,12 @@ export class SnapshotKeeper implements AsyncDisposable {
   }
 
   /**
-   * Lists everything anew and switches; joins a listing that is under way.
+   * Lists everything anew and switches, or, of a dataset that is too large for that, what is in use; joins a refresh that is
+   * under way.
    * @throws DlfsError when the listing failed; what was visible stays
    */
   refresh(): Promise<void> {
-    this.#full ??= this.#listAll().finally(() => {
+    this.#full ??= this.#renewAll().finally(() => {
       this.#full = null;
       if (!this.#stop.signal.aborted) this.#schedule();
     });
@@ -162,38 +189,64 @@ export class SnapshotKeeper implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    this.#purgeTimer?.[Symbol.dispose]();
     this.#refreshTimer?.[Symbol.dispose]();
-    await Promise.allSettled([this.#full, this.#directories[Symbol.asyncDispose]()]);
+    await Promise.allSettled([
+      this.#full,
+      this.#directories[Symbol.asyncDispose](),
+      this.#purge[Symbol.asyncDispose](),
+    ]);
+  }
+
+  async #renewAll(): Promise<void> {
+    const { clock } = this.#o;
+    this.#refreshTimer?.[Symbol.dispose]();
+    const begun = clock.monotonic();
+    try {
+      const wasLimited = this.#limitedAt !== null && begun - this.#limitedAt < FULL_AGAIN;
+      if (!wasLimited) await this.#listAll();
+      // The first time there is nothing old: directories were listed while the listing of all was under way.
+      if (this.#limitedAt !== null && (wasLimited || this.#complete)) await this.#renewInUse();
+      this.#failuresInRow = 0;
+    } catch (error) {
+      this.#failures += 1;
+      this.#failuresInRow += 1;
+      throw error;
+    } finally {
+      this.#lastDuration = clock.monotonic() - begun;
+    }
   }
 
   async #listAll(): Promise<void> {
     const { clock, log, index, source, prefix } = this.#o;
     const limit = this.#listLimit;
-    this.#refreshTimer?.[Symbol.dispose]();
     const begun = clock.monotonic();
-    try {
-      const outcome = await listAll({ index, source, prefix, limit, signal: this.#stop.signal });
-      this.#fullListings += 1;
-      this.#failuresInRow = 0;
-      this.#lastDuration = clock.monotonic() - begun;
-      if (outcome.stopped === 'list-limit') this.#sayLimit();
-      else {
-        log.info('the listing is complete', {
-          added: outcome.added,
-          changed: outcome.changed,
-          removed: outcome.removed,
-          skipped: this.#skipped(),
-          seconds: Math.round(this.#lastDuration / 1000),
-        });
-      }
-      await this.#tell(outcome);
-    } catch (error) {
-      this.#lastDuration = clock.monotonic() - begun;
-      this.#failures += 1;
-      this.#failuresInRow += 1;
-      throw error;
+    const outcome = await listAll({ index, source, directories: this.#directories, prefix, limit, signal: this.#stop.signal });
+    this.#fullListings += 1;
+    if (outcome.stopped === 'list-limit') {
+      this.#limitedAt = clock.monotonic();
+      this.#sayLimit();
+    } else {
+      this.#complete = true;
+      this.#limitedAt = null;
+      this.#saidLimit = false;
+      log.info('the listing is complete', {
+        added: outcome.added,
+        changed: outcome.changed,
+        removed: outcome.removed,
+        skipped: this.#skipped(),
+        seconds: Math.round((clock.monotonic() - begun) / 1000),
+      });
     }
+    await this.#tell(outcome);
+  }
+
+  async #renewInUse(): Promise<void> {
+    const { renewed, failed, failure } = await this.#lazy.pass();
+    this.#o.log.debug('the directories in use are renewed', { renewed, failed });
+    if (failure === null) return;
+    // Where none could be renewed the origin is away: that is told as a failed listing, and tried again as one.
+    if (renewed === 0) throw failure;
+    this.#o.log.warn(`${failed} directories could not be renewed: ${failure.message}`, { err: failure });
   }
 
   /** Keys that POSIX cannot name: said once here, counted by reason in the statistics. */
@@ -213,7 +266,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     this.#refreshTimer?.[Symbol.dispose]();
     const last = { duration: this.#lastDuration, failures: this.#failuresInRow };
     // `never` means that a complete listing is kept for ever, not that there is none.
-    const incomplete = !this.#o.index.snapshot().complete && !this.#saidLimit;
+    const incomplete = !this.#complete && !this.#saidLimit;
     const interval = this.#refreshMs === 'never' && incomplete ? FIRST_LISTING_INTERVAL : this.#refreshMs;
     const pause = nextRefresh({ interval }, last, this.#o.random);
     if (pause === null) return;
@@ -235,30 +288,15 @@ export class SnapshotKeeper implements AsyncDisposable {
     if (outcome.overflow) this.#told([], true);
   }
 
-  /** Tells the kernel, and remembers which versions are superseded. */
+  /** Tells the kernel. */
   #told(changes: readonly NameChange[], overflow: boolean): void {
     // A name that is new replaces at most a negative entry; one that is the same replaces nothing.
     const real = changes.filter((change) => change.oldIno !== null || change.newIno !== null);
     if (real.length === 0 && !overflow) return;
-    for (const { oldIno, newIno, dir } of real)
-      if (oldIno !== null && oldIno !== newIno && !dir) this.#superseded.add(oldIno);
     const directories = new Set(real.map((change) => change.parent));
     const everything = overflow || real.length > MAX_TOLD;
     for (const dir of directories) this.#o.onDirectoryChanged(dir);
     void this.#guard(this.#o.kernel.forget(real.slice(0, MAX_TOLD), [...directories], everything));
-  }
-
-  async #purge(): Promise<void> {
-    const free: number[] = [];
-    for (const ino of this.#superseded) {
-      if (free.length >= PURGE_BATCH) break;
-      if (this.#o.kernel.lookups(ino) === 0 && !this.#o.store.inMotion(ino)) free.push(ino);
-    }
-    if (free.length === 0) return;
-    const cached = free.filter((ino) => this.#o.index.object(ino) !== null);
-    if (cached.length > 0) await this.#o.store.dropObjects(cached);
-    await this.#o.index.purgeSuperseded(free);
-    for (const ino of free) this.#superseded.delete(ino);
   }
 
   /** What an earlier process left superseded: no kernel holds it any more. */

@@ -199,10 +199,10 @@ export class S3Source implements Source {
     );
   }
 
-  get(key: string, etag: string, offset: number, length: number): PreparedGet {
+  get(key: string, etag: string, offset: number, length: number, unmodifiedSinceMs: number | null = null): PreparedGet {
     const now = this.#options.clock.wall();
     if (!this.#options.source.anonymous && !this.#areUsable(now)) throw this.#noCredentials();
-    return this.#signer.prepare(key, etag, offset, length, now + this.#skew.offsetMs);
+    return this.#signer.prepare(key, { etag, unmodifiedSinceMs }, offset, length, now + this.#skew.offsetMs);
   }
 
   async ready(): Promise<void> {

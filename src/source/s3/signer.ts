@@ -39,6 +39,17 @@ export interface GetTarget {
   readonly forward: { readonly origin: string; readonly authorization: string | null } | null;
 }
 
+/** What the object must still be. */
+export interface GetCondition {
+  /** As listed: If-Match; empty: no such condition. */
+  readonly etag: string;
+  /** Time of modification as listed, milliseconds since 1970: If-Unmodified-Since; null: no such condition. */
+  readonly unmodifiedSinceMs: number | null;
+}
+
+/** Name, in lower case, and value. */
+type Field = readonly [string, string];
+
 /** SHA-256 of no bytes: the payload of every GET. */
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
@@ -99,13 +110,13 @@ export class GetSigner {
   /**
    * The head of a GET.
    * @param key the full key
-   * @param etag as listed; empty: no condition
+   * @param condition what the object must still be
    * @param offset first byte, ≥ 0
    * @param length bytes, > 0
    * @param nowMs the origin's wall time: ours, corrected
    * @throws DlfsError `invalid-argument` as `Source.get` says
    */
-  prepare(key: string, etag: string, offset: number, length: number, nowMs: number): PreparedGet {
+  prepare(key: string, condition: GetCondition, offset: number, length: number, nowMs: number): PreparedGet {
     const { host, basePath, requesterPays, forward } = this.#target;
     const path = basePath + encodeKey(key);
     const last = offset + length - 1;
@@ -119,26 +130,26 @@ export class GetSigner {
       throw new DlfsError('invalid-argument', `not a range: ${length} bytes at ${offset}`, { key });
     }
     const range = `bytes=${offset}-${last}`;
-    const ifMatch = etag === '' ? '' : ifMatchOf(etag, key);
-    const conditions = `${ifMatch === '' ? '' : `if-match: ${ifMatch}\r\n`}range: ${range}\r\n`;
+    const conditions = conditionFields(condition, key);
+    const lines = [...conditions, ['range', range]].map(([name, value]) => `${name}: ${value}\r\n`).join('');
     const head =
-      `GET ${forward === null ? '' : forward.origin}${path} HTTP/1.1\r\n${this.#fields}${conditions}` +
-      `${requesterPays ? 'x-amz-request-payer: requester\r\n' : ''}${this.#signature(path, range, ifMatch, nowMs)}\r\n`;
+      `GET ${forward === null ? '' : forward.origin}${path} HTTP/1.1\r\n${this.#fields}${lines}` +
+      `${requesterPays ? 'x-amz-request-payer: requester\r\n' : ''}${this.#signature(path, range, conditions, nowMs)}\r\n`;
     return { head: Buffer.from(head, 'latin1'), host };
   }
 
   /** The fields that carry the signature, each with its line's end; empty when anonymous. */
-  #signature(path: string, range: string, ifMatch: string, nowMs: number): string {
+  #signature(path: string, range: string, conditions: readonly Field[], nowMs: number): string {
     const identity = this.#identity;
     if (identity === null) return '';
     const dayKey = this.#at(nowMs, identity);
     const { host, requesterPays } = this.#target;
     const { accessKeyId, sessionToken } = identity;
     const names =
-      `host;${ifMatch === '' ? '' : 'if-match;'}range;x-amz-content-sha256;x-amz-date` +
+      `host;${conditions.map(([name]) => `${name};`).join('')}range;x-amz-content-sha256;x-amz-date` +
       `${requesterPays ? ';x-amz-request-payer' : ''}${sessionToken === null ? '' : ';x-amz-security-token'}`;
     const canonical =
-      `GET\n${path}\n\nhost:${host}\n${ifMatch === '' ? '' : `if-match:${collapse(ifMatch)}\n`}range:${range}\n` +
+      `GET\n${path}\n\nhost:${host}\n${conditions.map(([name, value]) => `${name}:${collapse(value)}\n`).join('')}range:${range}\n` +
       `x-amz-content-sha256:${EMPTY_SHA256}\nx-amz-date:${this.#amzDate}\n` +
       (requesterPays ? 'x-amz-request-payer:requester\n' : '') +
       `${sessionToken === null ? '' : `x-amz-security-token:${collapse(sessionToken)}\n`}\n${names}\n${EMPTY_SHA256}`;
@@ -168,6 +179,18 @@ export class GetSigner {
     );
     return this.#dayKey;
   }
+}
+
+/** The fields of a condition, in the order in which they are signed. */
+function conditionFields({ etag, unmodifiedSinceMs }: GetCondition, key: string): Field[] {
+  const fields: Field[] = [];
+  if (etag !== '') fields.push(['if-match', ifMatchOf(etag, key)]);
+  if (unmodifiedSinceMs !== null) {
+    // The field has whole seconds: the next one lets the listed version pass, wherever in its second it was made.
+    const second = new Date(Math.ceil(unmodifiedSinceMs / 1000) * 1000);
+    if (!Number.isNaN(second.getTime())) fields.push(['if-unmodified-since', second.toUTCString()]);
+  }
+  return fields;
 }
 
 /** An etag as If-Match wants it: quoted, even where a server lists it bare. */

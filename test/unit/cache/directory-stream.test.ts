@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { NodeRow } from '../../../src/cache/index/rows.ts';
+import type { EntryRow } from '../../../src/cache/index/rows.ts';
 import { inoBefore, packEntries, type PackedEntries } from '../../../src/fs/names/directory-stream.ts';
 
-function row(ino: number, name: string, dir = false): NodeRow {
-  const etag = '"e"';
-  return { ino, parent: 5, name, dir, size: ino * 10, mtimeMs: ino * 1000, etag, archived: false, superseded: false };
+function row(ino: number, name: string, dir = false): EntryRow {
+  return { ino, name, dir: dir ? 1 : 0, size: ino * 10, mtimeMs: ino * 1000 };
 }
 
 interface Entry {

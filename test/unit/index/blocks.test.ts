@@ -82,7 +82,7 @@ describe('committed blocks', () => {
     await index.setState(a, 2);
     const whole = index.object(a);
     assert.deepEqual([whole?.state, [...(whole?.resident ?? [])]], [2, [0xff, 0x01]]);
-    assert.deepEqual(await index.dropBlocks(a, 4, 2), { blocks: 7, bytes: 7 * BLOCK });
+    assert.deepEqual(await index.dropBlocks(a, [{ first: 4, count: 2 }]), { blocks: 7, bytes: 7 * BLOCK });
     assert.deepEqual([index.object(a)?.state, [...(index.object(a)?.resident ?? [])]], [0, [0xcf, 0x01]]);
   });
 
@@ -101,7 +101,7 @@ describe('committed blocks', () => {
       resident.reduce((sum, byte) => sum + byte, 0),
       1 + 128 + 1 + 128 + 1 + 128,
     );
-    await index.dropBlocks(big, 8000, 10_000);
+    await index.dropBlocks(big, [{ first: 8000, count: 10_000 }]);
     assert.equal(index.object(big)?.blocks, 3);
     assert.deepEqual(index.hashes(big, 0, 10).idx, [0, 1_000_000, blocks - 1]);
     await index.dropObjects([big]);
@@ -125,11 +125,23 @@ describe('dropped blocks', () => {
     await index.commitBlocks(commitOf(a, ...Array.from({ length: many }, (_, idx) => idx)));
     await index.commitBlocks(commitOf(b, 0));
     await index.setState(a, 1);
-    assert.deepEqual(await index.dropBlocks(a, 1, 9000), { blocks: many - 9000, bytes: (many - 9000) * BLOCK });
-    assert.deepEqual(await index.dropBlocks(a, 1, 9000), { blocks: many - 9000, bytes: (many - 9000) * BLOCK });
-    assert.deepEqual(await index.dropBlocks(a, 19_999, 10 ** 9), { blocks: many - 9001, bytes: (many - 9001) * BLOCK });
-    assert.deepEqual(await index.dropBlocks(a, 50_000, 1), { blocks: many - 9001, bytes: (many - 9001) * BLOCK });
-    assert.deepEqual(await index.dropBlocks(12_345, 0, 1), { blocks: 0, bytes: 0 });
+    assert.deepEqual(await index.dropBlocks(a, [{ first: 1, count: 9000 }]), {
+      blocks: many - 9000,
+      bytes: (many - 9000) * BLOCK,
+    });
+    assert.deepEqual(await index.dropBlocks(a, [{ first: 1, count: 9000 }]), {
+      blocks: many - 9000,
+      bytes: (many - 9000) * BLOCK,
+    });
+    assert.deepEqual(await index.dropBlocks(a, [{ first: 19_999, count: 10 ** 9 }]), {
+      blocks: many - 9001,
+      bytes: (many - 9001) * BLOCK,
+    });
+    assert.deepEqual(await index.dropBlocks(a, [{ first: 50_000, count: 1 }]), {
+      blocks: many - 9001,
+      bytes: (many - 9001) * BLOCK,
+    });
+    assert.deepEqual(await index.dropBlocks(12_345, [{ first: 0, count: 1 }]), { blocks: 0, bytes: 0 });
     assert.deepEqual(index.totals(), { bytes: (many - 9000) * BLOCK, files: 2, blocks: many - 9000, nodes: 3 });
     await index.dropObjects([a, 12_345]);
     assert.deepEqual(index.totals(), { bytes: BLOCK, files: 1, blocks: 1, nodes: 3 });
@@ -224,7 +236,7 @@ describe('recent blocks', () => {
     clock.setWall(clock.wall() + 90_000);
     await fixture.index.commitBlocks([...commitOf(a, 2, 3), ...commitOf(b, 0), ...commitOf(999, 0)]);
     await fixture.index.commitBlocks(commitOf(a, 2));
-    await fixture.index.dropBlocks(a, 3, 1);
+    await fixture.index.dropBlocks(a, [{ first: 3, count: 1 }]);
     assert.deepEqual([...fixture.index.recentBlocks()], [], 'those of this run are not for this run');
 
     let index = await fixture.reopen({ clock });

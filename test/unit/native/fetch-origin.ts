@@ -115,7 +115,7 @@ export class FetchClient implements AsyncDisposable {
     const range = `bytes=0-${blocks * BLOCK - 1}`;
     const head = Buffer.from(`GET /object HTTP/1.1\r\nHost: origin\r\nRange: ${range}\r\n\r\n`, 'latin1');
     const limits = { connectTimeoutMs: 5000, stallTimeoutMs: 5000, deadlineMs: 20_000 };
-    const where = { ino, first: 0, count: blocks, offset: 0, length: blocks * BLOCK, etag: '' };
+    const where = { ino, first: 0, count: blocks, offset: 0, length: blocks * BLOCK, etag: '', modified: 0 };
     this.engine.fetch(this.volume, { run: ino, endpoint, head, demand: true, store: true, ...where, ...limits });
     const ended = await promise;
     if (ended.kind !== KIND.ok) return { ...ended, bytes: null };

@@ -53,7 +53,7 @@ function origin(
 ): HttpsServer {
   return createHttps({ ...certificate, ...options }, (request, response) => {
     const last = Number(/bytes=0-(\d+)/.exec(request.headers.range ?? '')?.[1]);
-    const range = { 'Content-Range': `bytes 0-${last}/${OBJECT.length}`, 'Content-Length': last + 1 };
+    const range = { 'Content-Range': `bytes 0-${last}/${last + 1}`, 'Content-Length': last + 1 };
     response.writeHead(206, { ...range, ...headers });
     response.end(OBJECT.subarray(0, last + 1));
   });

@@ -50,6 +50,15 @@ describe('an object larger than the cache', () => {
     assert.equal(victims.length, 8);
   });
 
+  test('frees room ahead of need where the reader has passed, and nowhere else', () => {
+    const readers = [{ block: 14, direction: 1 as const }];
+    const input = { resident: [{ first: 10, count: 20 }], readers, busy: idle };
+    assert.deepEqual(selfEvict({ ...input, need: 1, headroom: 2 }), [{ first: 10, count: 3 }]);
+    assert.deepEqual(selfEvict({ ...input, need: 1, headroom: 100 }), [{ first: 10, count: 4 }]);
+    const beyond = blocksOf(selfEvict({ ...input, need: 6, headroom: 100 }));
+    assert.deepEqual(beyond, [10, 11, 12, 13, 28, 29], 'what is ahead leaves for a need alone');
+  });
+
   test('never drops a block in flight, or one that is planned', () => {
     const victims = selfEvict({
       resident: [{ first: 0, count: 10 }],
@@ -70,15 +79,18 @@ describe('an object larger than the cache', () => {
         fc.array(reader, { maxLength: 4 }),
         fc.array(fc.nat(80), { maxLength: 10 }),
         fc.nat(40),
-        (ranges, readers, busy, need) => {
+        fc.nat(20),
+        (ranges, readers, busy, need, headroom) => {
           const present = new Set(blocksOf(ranges));
           const resident = [...present].sort((a, b) => a - b).map((first) => ({ first, count: 1 }));
-          const taken = blocksOf(selfEvict({ resident, readers, busy: (block) => busy.includes(block), need }));
-          const movable = [...present].filter((block) => !busy.includes(block));
-          assert.equal(taken.length, Math.min(need, movable.length));
+          const isBusy = (block: number): boolean => busy.includes(block);
+          const taken = blocksOf(selfEvict({ resident, readers, busy: isBusy, need, headroom }));
+          const movable = [...present].filter((block) => !isBusy(block));
+          const isAhead = (block: number): boolean => readers.some((one) => (block - one.block) * one.direction >= 0);
+          const passed = movable.filter((block) => !isAhead(block)).length;
+          assert.equal(taken.length, Math.max(Math.min(need, movable.length), Math.min(need + headroom, passed)));
           assert.equal(new Set(taken).size, taken.length);
           for (const block of taken) assert.ok(movable.includes(block));
-          const isAhead = (block: number): boolean => readers.some((one) => (block - one.block) * one.direction >= 0);
           const behind = (block: number): number => Math.min(...readers.map((one) => Math.abs(block - one.block)));
           const spared = movable.filter((block) => !taken.includes(block));
           for (const block of taken) {

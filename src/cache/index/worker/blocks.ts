@@ -12,6 +12,7 @@
  */
 import { DlfsError } from '../../../base/errors.ts';
 import { allocatedBytes, blockCount, clearBit, hasBit, PAGE_BLOCKS, PAGE_BYTES, setBit } from '../bitmap.ts';
+import type { BlockRange } from '../../policy/geometry.ts';
 import type { AuditResult, BlockBatch } from '../protocol.ts';
 import type { ObjectState } from '../rows.ts';
 import { FLAG_DIRECTORY } from '../schema.ts';
@@ -143,18 +144,27 @@ export class Blocks {
   }
 
   /**
-   * Forgets a range of blocks, in steps that may be committed.
+   * Forgets ranges of blocks, in steps that may be committed.
    * @returns what is left of the object
    */
-  *dropRange(ino: number, first: number, count: number): Work<{ blocks: number; bytes: number }> {
-    const size = this.#getObject.get(ino)?.size ?? 0;
-    const end = Math.min(first + count, blockCount(size, this.#store.blockSize));
-    for (let from = first; from + STEP_BLOCKS < end; from += STEP_BLOCKS) {
-      this.drop(ino, from, STEP_BLOCKS);
-      yield;
+  *dropRanges(ino: number, ranges: readonly BlockRange[]): Work<{ blocks: number; bytes: number }> {
+    let done = 0;
+    for (const { first, count } of ranges) {
+      const size = this.#getObject.get(ino)?.size ?? 0;
+      const end = Math.min(first + count, blockCount(size, this.#store.blockSize));
+      for (let from = first; from < end; from += STEP_BLOCKS) {
+        // A long range is many steps, and many short ranges are one.
+        if (done >= STEP_BLOCKS) {
+          done = 0;
+          yield;
+        }
+        const step = Math.min(STEP_BLOCKS, end - from);
+        this.drop(ino, from, step);
+        done += step;
+      }
     }
-    const rest = Math.floor(Math.max(0, end - first - 1) / STEP_BLOCKS) * STEP_BLOCKS;
-    return this.drop(ino, first + rest, Math.max(0, end - first - rest));
+    const { blocks = 0, bytes = 0 } = this.#getObject.get(ino) ?? {};
+    return { blocks, bytes };
   }
 
   /**

@@ -5,9 +5,12 @@
  * Everything that others can see already is changed at a number far ahead and appears at once with `finish`; directories that
  * nobody has listed yet fill visibly and count as listed as each closes.
  *
+ * A directory that was listed by itself since this listing began needs no shard: what that one has found is as new, and is
+ * left alone here anyway (observer.ts). `cover` takes it as it is.
+ *
  * Invariants:
- * 1. Each directory is covered by exactly one shard: a shard begins only at the root or at a directory that a delimited shard
- *    has told, once; `finish` refuses while one is missing.
+ * 1. Each directory is covered by exactly one shard, or by one listing of its own: a shard begins, or `cover` takes, only the
+ *    root or a directory that a delimited shard or `cover` has told, once; `finish` refuses while one is missing.
  * 2. What was staged is switched to by one transaction, or undone (staging.ts): after a stop, a failure, an abort or a crash,
  *    before the next listing begins.
  * 3. Beyond the limit of keys the listing stops and changes nothing that was visible.
@@ -15,13 +18,14 @@
 import { DlfsError } from '../../../base/errors.ts';
 import type { ListPage } from '../../../dataset/listing.ts';
 import { LevelWalk, SubtreeWalk, type TreeWalk, type WalkStep } from '../../../dataset/snapshot/tree-walk.ts';
-import type { OutcomeResult, PageResult } from '../protocol.ts';
+import type { CoverResult, OutcomeResult, PageResult } from '../protocol.ts';
 import { ROOT_INO } from '../rows.ts';
 import { ChangeLog } from './change-log.ts';
 import { directoryOfKey } from './directory-key.ts';
 import type { ListingParts } from './directory-listing.ts';
 import { DirectoryMerge } from './directory-merge.ts';
 import type { ListingContext } from './listing-context.ts';
+import { isDirectory } from './nodes.ts';
 import { Placement } from './placement.ts';
 import { switchTo } from './staging.ts';
 
@@ -36,6 +40,8 @@ export class FullListing {
   readonly #seq: number;
   readonly #log = new ChangeLog();
   readonly #listedByOthers = new Set<number>();
+  /** Directories whose own listing has begun since this one did; true: and has come to its end. */
+  readonly #listedSince = new Map<number, boolean>();
   /** Keys of directories that still need a shard, relative to the mounted prefix. */
   readonly #uncovered = new Set<string>(['']);
   readonly #shards = new Set<Shard>();
@@ -58,9 +64,58 @@ export class FullListing {
     this.#context = { ...parts, observer, placement, listedByOthers: this.#listedByOthers };
   }
 
-  /** Another listing has begun to list a directory. */
-  noteOther(ino: number): void {
+  /**
+   * Another listing lists a directory.
+   * @param sinceNow false: it was under way when this one began
+   */
+  noteOther(ino: number, sinceNow: boolean): void {
     this.#listedByOthers.add(ino);
+    if (sinceNow && !this.#listedSince.has(ino)) this.#listedSince.set(ino, false);
+  }
+
+  /** That other listing has come to its end. */
+  noteListed(ino: number): void {
+    if (this.#listedSince.has(ino)) this.#listedSince.set(ino, true);
+  }
+
+  /**
+   * Takes a directory as it was listed by itself since this listing began, instead of a shard.
+   * @param key as for `shard`
+   * @returns the directories in it; or that it needs a listing of its own first, or a shard
+   * @throws DlfsError `internal` as `shard`
+   */
+  *cover(key: string): Generator<void, CoverResult, undefined> {
+    if (!this.#uncovered.has(key)) throw misfit(key);
+    const { nodes, store, placement, pace } = this.#context;
+    const ino = directoryOfKey(nodes, key, (at) => placement.view(at) !== null);
+    const since = ino === null ? undefined : this.#listedSince.get(ino);
+    if (ino === null || since !== true) {
+      const byItself = ino !== null && (since === false || placement.view(ino)?.birth === 'now') ? ino : null;
+      return { descend: null, byItself, stopped: this.#stopped };
+    }
+    const descend: string[] = [];
+    let keys = 0;
+    for (let after = 0; ;) {
+      const rows = nodes.livingAfter(ino, after, store.cur, pace.rows);
+      for (const row of rows) {
+        after = row.ino;
+        if (!nodes.isVisible(row)) continue;
+        keys += 1;
+        if (isDirectory(row)) descend.push(key + row.name);
+      }
+      if (rows.length < pace.rows) break;
+      yield;
+    }
+    if (!this.#uncovered.delete(key)) throw misfit(key);
+    for (const child of descend) this.#uncovered.add(child);
+    this.#keys += keys;
+    if (this.#keys > this.#limit) this.stop();
+    return { descend, byItself: null, stopped: this.#stopped };
+  }
+
+  /** The listing has grown too long: it takes no more, and will change nothing. */
+  stop(): void {
+    this.#stopped = 'list-limit';
   }
 
   /**
@@ -69,8 +124,7 @@ export class FullListing {
    * @throws DlfsError `internal` where the directory is covered already or was never told
    */
   shard(kind: ShardKind, key: string): Shard {
-    if (!this.#uncovered.delete(key))
-      throw new DlfsError('internal', 'a shard that does not fit into its listing', { key });
+    if (!this.#uncovered.delete(key)) throw misfit(key);
     const shard = new Shard({
       context: this.#context,
       kind,
@@ -79,7 +133,7 @@ export class FullListing {
       done: () => this.#shards.delete(shard),
       count: () => {
         this.#keys += 1;
-        if (this.#keys > this.#limit) this.#stopped = 'list-limit';
+        if (this.#keys > this.#limit) this.stop();
         return this.#stopped;
       },
       log: this.#log,
@@ -203,4 +257,8 @@ export class Shard {
   #result(descend: readonly string[]): PageResult {
     return { changes: [], more: false, descend, stopped: this.#stopped };
   }
+}
+
+function misfit(key: string): DlfsError {
+  return new DlfsError('internal', 'a shard that does not fit into its listing', { key });
 }

@@ -111,8 +111,13 @@ export class Writer {
       await this.undoLeftovers();
       return await this.#listing(lane, 'background', () => once(() => this.#beginFull(lane, limit)));
     },
+    coverDirectory: ({ full, key }) => this.#listing(full, 'background', () => this.#fullOf(full).cover(key)),
     beginShard: ({ lane, full, kind, key }) => this.#beginShard(lane, full, kind, key),
     addShardPage: ({ lane, page }) => this.#listing(lane, 'background', () => this.#addShardPage(lane, page)),
+    stopFull: ({ lane }) => {
+      this.#fullOf(lane).stop();
+      return null;
+    },
     finishFull: async ({ lane }) => {
       const outcome = await this.#listing(lane, 'background', () => once(() => this.#fullOf(lane).finish()));
       this.#endFull(lane, outcome.more);
@@ -128,8 +133,8 @@ export class Writer {
 
     commitBlocks: ({ at, ...batch }) => this.#store.transaction(() => ({ rejected: this.#blocks.commit(batch, at) })),
     setState: ({ ino, state }) => this.#write(() => this.#blocks.setState(ino, state)),
-    dropBlocks: ({ ino, first, count }) =>
-      this.#scheduler.submit(LANE_DROPS, 'interactive', () => this.#blocks.dropRange(ino, first, count), true),
+    dropBlocks: ({ ino, ranges }) =>
+      this.#scheduler.submit(LANE_DROPS, 'interactive', () => this.#blocks.dropRanges(ino, ranges), true),
     dropObjects: ({ inos }) => this.#scheduler.submit(LANE_DROPS, 'interactive', () => this.#dropObjects(inos), true),
     touch: ({ inos, used }) =>
       this.#write(() => {
@@ -160,13 +165,15 @@ export class Writer {
       this.#free(at);
     }
     const listing = new DirectoryListing(this.#parts, dir);
-    this.#full?.noteOther(dir);
+    this.#full?.noteOther(dir, true);
     this.#occupy(lane, { kind: 'directory', listing });
     return { prefix: listing.prefix, first: listing.first };
   }
 
   #finishDirectory(lane: number): OutcomeResult {
-    const outcome = this.#directory(lane).finish();
+    const listing = this.#directory(lane);
+    const outcome = listing.finish();
+    if (outcome.stopped === null) this.#full?.noteListed(listing.ino);
     if (!outcome.more) this.#lanes.delete(lane);
     return outcome;
   }
@@ -174,7 +181,7 @@ export class Writer {
   #beginFull(lane: number, limit: number): null {
     const listing = new FullListing(this.#parts, limit);
     for (const [at, other] of this.#lanes) {
-      if (other.kind === 'directory') listing.noteOther(other.listing.ino);
+      if (other.kind === 'directory') listing.noteOther(other.listing.ino, false);
       else if (other.kind === 'full') this.#free(at);
     }
     this.#occupy(lane, { kind: 'full', listing });

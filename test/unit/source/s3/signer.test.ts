@@ -23,6 +23,8 @@ const EXAMPLE: SigningIdentity = {
   sessionToken: null,
 };
 
+const NO_CONDITION = { etag: '', unmodifiedSinceMs: null };
+
 interface Head {
   readonly line: string;
   readonly fields: ReadonlyMap<string, string>;
@@ -46,10 +48,11 @@ function prepare(
   offset = 0,
   length = 10,
   now = Date.UTC(2013, 4, 24),
+  unmodifiedSinceMs: number | null = null,
 ): Head {
   const signer = new GetSigner(target);
   signer.use(identity);
-  return parse(signer.prepare(key, etag, offset, length, now).head);
+  return parse(signer.prepare(key, { etag, unmodifiedSinceMs }, offset, length, now).head);
 }
 
 test("AWS's documented example of a ranged GET has AWS's documented signature", () => {
@@ -119,11 +122,19 @@ test('whatever the key, the etag and the credentials, the signature is the one t
       fc.constantFrom('/', '/bucket/', '/gate/b.k/'),
       fc.boolean(),
       fc.date({ min: new Date('2001-01-01'), max: new Date('2099-01-01'), noInvalidDate: true }),
-      async (key, etag, offset, length, identity, basePath, requesterPays, date) => {
+      fc.option(fc.nat({ max: 2 ** 41 })),
+      async (key, etag, offset, length, identity, basePath, requesterPays, date, since) => {
         const target: GetTarget = { ...TARGET, host: 'h.example:9000', basePath, requesterPays, region: 'eu-west-3' };
-        const { line, fields } = prepare(target, identity, key, etag ?? '', offset, length, date.getTime());
+        const { line, fields } = prepare(target, identity, key, etag ?? '', offset, length, date.getTime(), since);
         const path = line.split(' ')[1] ?? '';
-        const signed = ['host', 'if-match', 'range', 'x-amz-content-sha256', 'x-amz-request-payer'];
+        const signed = [
+          'host',
+          'if-match',
+          'if-unmodified-since',
+          'range',
+          'x-amz-content-sha256',
+          'x-amz-request-payer',
+        ];
         const headers = Object.fromEntries([...fields].filter(([name]) => signed.includes(name)));
         const signer = new SignatureV4({
           service: 's3',
@@ -183,6 +194,15 @@ test('an etag that is listed without its quotes is sent with them', () => {
   assert.equal(prepare(TARGET, EXAMPLE, 'k', '').fields.has('if-match'), false);
 });
 
+test('a time of modification is sent as the next whole second: the listed version itself always passes', () => {
+  const field = (ms: number | null): string | undefined =>
+    prepare(TARGET, EXAMPLE, 'k', '', 0, 10, 0, ms).fields.get('if-unmodified-since');
+  assert.equal(field(Date.UTC(2024, 0, 1, 12, 0, 0)), 'Mon, 01 Jan 2024 12:00:00 GMT');
+  assert.equal(field(Date.UTC(2024, 0, 1, 12, 0, 0, 1)), 'Mon, 01 Jan 2024 12:00:01 GMT');
+  assert.equal(field(null), undefined);
+  assert.equal(field(2 ** 53), undefined, 'no date has that');
+});
+
 const badCalls: readonly (readonly [string, () => unknown])[] = [
   ['an empty key', () => prepare(TARGET, EXAMPLE, '', '')],
   ['half a surrogate pair', () => prepare(TARGET, EXAMPLE, 'a\ud800', '')],
@@ -237,7 +257,7 @@ test('a signer follows the clock over midnight, back, and over to other keys', (
   const signer = new GetSigner(TARGET);
   const at = (identity: SigningIdentity, now: number): string | undefined => {
     signer.use(identity);
-    return parse(signer.prepare('k', '', 0, 1, now).head).fields.get('authorization');
+    return parse(signer.prepare('k', NO_CONDITION, 0, 1, now).head).fields.get('authorization');
   };
   const midnight = Date.UTC(2024, 1, 29);
   const fresh = (identity: SigningIdentity, now: number): string | undefined =>
@@ -245,7 +265,10 @@ test('a signer follows the clock over midnight, back, and over to other keys', (
   const other = { ...EXAMPLE, secretAccessKey: 'other' };
   signer.use(EXAMPLE);
   for (const now of [midnight - 1, midnight, midnight + 1, midnight - 1, midnight + 86_400_000]) {
-    assert.equal(parse(signer.prepare('k', '', 0, 1, now).head).fields.get('authorization'), fresh(EXAMPLE, now));
+    assert.equal(
+      parse(signer.prepare('k', NO_CONDITION, 0, 1, now).head).fields.get('authorization'),
+      fresh(EXAMPLE, now),
+    );
   }
   assert.equal(at(other, midnight), fresh(other, midnight));
   assert.equal(at(EXAMPLE, midnight), fresh(EXAMPLE, midnight));
@@ -261,7 +284,7 @@ test('a head takes at most 40 µs', () => {
     for (let n = 0; n < 100; n += 1) {
       signer.prepare(
         `train/n01440764/größe ${n}.JPEG`,
-        '"4f6d054536d6613a91472139cc60f072"',
+        { etag: '"4f6d054536d6613a91472139cc60f072"', unmodifiedSinceMs: null },
         n * 1048576,
         1048576,
         run * 1000,
