@@ -8,6 +8,7 @@
  * 4. A connection that was aborted (`/sys/fs/fuse/connections/N/abort`) leaves no dead mount: it is taken away before `ended`
  *    resolves.
  */
+import { mkdirSync } from 'node:fs';
 import { DlfsError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { KernelNames } from '../fs/snapshot/kernel-names.ts';
@@ -31,7 +32,8 @@ export interface SessionOptions {
  * Where the mount goes.
  *
  * - `empty`: to a directory where nothing is mounted.
- * - `ready`: the same, but nobody sees it before it can answer.
+ * - `ready`: the same, but nobody sees it before it can answer. The directory is made where it is missing, in the moment before: an
+ *   empty one would pass for an empty dataset.
  * - `instead`: in place of the mount that is seen there, in one step: whoever looks sees the one or the other, never the
  *   directory below. On kernels before 6.5 it goes over that one, which stays below until this one is unmounted.
  */
@@ -56,6 +58,8 @@ export interface MountWish {
  */
 const ENTRY_TTL = 600;
 const ATTR_TTL = 86_400;
+/** Of directories that are made for mounts. */
+const DIRECTORY_MODE = 0o755;
 const MAX_READAHEAD = 16 * 1024 * 1024;
 const EPERM = 1;
 const ENOENT = 2;
@@ -133,6 +137,7 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     const { host, dir, log, kernel } = this.#o;
     const { engine, binding } = host;
     const beneath = place === 'instead' && kernel.mountBeneath;
+    if (place === 'ready') mkdirSync(dir, { recursive: true, mode: DIRECTORY_MODE });
     const { errno, device } = engine.attachMount(this.#session, dir, beneath);
     if (errno !== 0) throw mountError(errno, 'attach', dir);
     if (!beneath) return device;

@@ -5,6 +5,7 @@
  * 1. `serve` either returns a mount that answers, or throws a DlfsError and leaves nothing behind.
  */
 import { join } from 'node:path';
+import { checkCacheDisk } from '../cache/folder/disk-check.ts';
 import { DatasetServer } from './dataset/dataset-server.ts';
 import type { DatasetOptions } from './dataset/dataset-options.ts';
 import { DataPlane, type DataPlaneDependencies, type DataPlaneOptions } from './node/data-plane.ts';
@@ -33,6 +34,7 @@ export interface Serving extends AsyncDisposable {
  * @throws DlfsError for everything that keeps it from serving
  */
 export async function serve(options: ServeOptions, deps: DataPlaneDependencies): Promise<Serving> {
+  await checkCacheDisk(options.cacheDir);
   await using stack = new AsyncDisposableStack();
   const quota = { bytes: options.cacheBytes, files: options.cacheFiles, reserve: 0 };
   const plane = stack.use(DataPlane.start(options, deps));

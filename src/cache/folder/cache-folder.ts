@@ -14,7 +14,6 @@ import { chmod, lstat, mkdir, open, readFile, rename, rm, writeFile, type FileHa
 import { join } from 'node:path';
 import { DlfsError } from '../../base/errors.ts';
 import type { NativeBinding } from '../../native/binding.ts';
-import { checkCacheDisk } from './disk-check.ts';
 import { fingerprint, type CacheIdentity } from './fingerprint.ts';
 
 /** Who serves from a folder. */
@@ -53,7 +52,7 @@ export class CacheFolder implements AsyncDisposable {
 
   /**
    * Opens and locks the folder of a source, making it where it is missing.
-   * @param root `--cache-dir`
+   * @param root `--cache-dir`: one that `checkCacheDisk` has found to be good
    * @throws DlfsError `cache-busy` naming the mount that has it; `cache-unusable`, `disk-full`
    */
   static async open(
@@ -62,7 +61,6 @@ export class CacheFolder implements AsyncDisposable {
     owner: FolderOwner,
     native: NativeBinding,
   ): Promise<CacheFolder> {
-    await checkCacheDisk(root);
     const path = join(root, await fingerprint(identity));
     await mkdir(join(path, 'objects'), { recursive: true, mode: 0o700 });
     await requireOwn(path);

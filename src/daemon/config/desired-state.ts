@@ -24,7 +24,7 @@ import {
   type DesiredChange,
   type OwnedManifest,
 } from './desired.ts';
-import type { ConfigProblem } from './problem.ts';
+import { describeConfigProblem, type ConfigProblem } from './problem.ts';
 import { StateFolder } from './state-folder.ts';
 
 /** What it needs. */
@@ -50,14 +50,17 @@ export type ChangeListener = (changes: readonly DesiredChange[]) => void;
 export class DesiredState implements AsyncDisposable {
   readonly #config: ConfigFolder | null;
   readonly #state: StateFolder;
+  readonly #log: Logger;
+  #said = new Set<string>();
   #desired: Desired = { datasets: new Map(), problems: [] };
   #told: ReadonlyMap<string, OwnedManifest> = new Map();
   #listener: ChangeListener | null = null;
   #working: Promise<unknown> = Promise.resolve();
 
-  private constructor(config: ConfigFolder | null, state: StateFolder) {
+  private constructor(config: ConfigFolder | null, state: StateFolder, log: Logger) {
     this.#config = config;
     this.#state = state;
+    this.#log = log;
     this.#merge();
   }
 
@@ -68,7 +71,7 @@ export class DesiredState implements AsyncDisposable {
   static async open({ config, state, clock, log }: DesiredStateOptions): Promise<DesiredState> {
     const stateFolder = await StateFolder.open(state);
     const configFolder = config === null ? null : await ConfigFolder.open({ path: config, clock, log });
-    return new DesiredState(configFolder, stateFolder);
+    return new DesiredState(configFolder, stateFolder, log);
   }
 
   /** What there should be, by full name, with whose it is. */
@@ -206,6 +209,10 @@ export class DesiredState implements AsyncDisposable {
 
   #merge(): void {
     this.#desired = mergeDesired(this.#desired.datasets, this.#config?.snapshot.manifests ?? [], this.#applied());
+    // Those of single files are the folder's to tell.
+    const lines = new Set([...this.#state.problems, ...this.#desired.problems].map(describeConfigProblem));
+    for (const line of lines) if (!this.#said.has(line)) this.#log.warn(`configuration: ${line}`);
+    this.#said = lines;
   }
 
   #tell(): void {

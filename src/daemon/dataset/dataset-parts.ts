@@ -156,6 +156,7 @@ export async function assemble(
       listLimit: options.listLimit,
       refreshMs: options.refreshMs,
       kernel: mounts,
+      lanes: plane.lanes.join(),
       store,
       onDirectoryChanged: (dir) => {
         readPath.directoryChanged(dir);

@@ -15,6 +15,7 @@ import { BatchPlanner } from '../../cache/fetch/batch-planner.ts';
 import { FetchShares } from '../../cache/fetch/fetch-shares.ts';
 import { IndexHost, MAX_WRITER_THREADS } from '../../cache/index/index.ts';
 import { LruByObject } from '../../cache/policy/eviction.ts';
+import { ListingLanes } from '../../fs/snapshot/listing-lanes.ts';
 import { loadNative } from '../../native/binding.ts';
 import { NativeHost } from '../../native/host.ts';
 import { listerHost } from '../../source/s3/lister-host.ts';
@@ -76,6 +77,8 @@ export class DataPlane implements AsyncDisposable {
   readonly shares: FetchShares;
   /** Plans fetches once a batch of events. */
   readonly planner: BatchPlanner;
+  /** Listings in the background. */
+  readonly lanes = new ListingLanes();
   /** Of the process's one event loop. */
   readonly meter: LoopDelayMeter;
   /** Bytes of block buffers. */

@@ -1,5 +1,5 @@
 /**
- * The directories of datasets below the daemon's root: made before a mount, removed after it.
+ * The directories of datasets below the daemon's root: each is made with its mount, and removed after it.
  *
  * Invariants:
  * 1. A dataset's directory lies below the root, whatever its name is, and no part of it below the root is a link.
@@ -73,7 +73,7 @@ export class DatasetDirectories {
   }
 
   /**
-   * Makes a dataset's directory ready for a mount.
+   * Looks whether a mount can be made at a dataset's directory, which need not be there: the mount makes it.
    * @returns what a crash left there, if anything
    * @throws DlfsError `mount-busy`, `invalid-argument`, `privilege`
    */
@@ -81,12 +81,7 @@ export class DatasetDirectories {
     const mounts = readMounts();
     const { path, kind } = resolvePath(dir, mounts);
     if (path !== dir) throw new DlfsError('invalid-argument', `${dir} leads to ${path} by a link: remove the link`);
-    try {
-      // Only where it is missing: mkdir(2) would ask a mount that is there.
-      if (kind === 'missing') mkdirSync(dir, { recursive: true, mode: DIRECTORY_MODE });
-    } catch (error) {
-      throw DlfsError.from(error, { key: dir });
-    }
+    if (kind === 'missing') return { dir, dead: null };
     return checkMountPoint(dir, mounts, this.#registry);
   }
 

@@ -15,6 +15,7 @@ import PQueue from 'p-queue';
 import type { CacheIndex, ListingOutcome } from '../../cache/index/index.ts';
 import type { Source } from '../../source/source.ts';
 import type { DirectoryListings } from './directory-listings.ts';
+import type { Lanes } from './listing-lanes.ts';
 
 /** Shards at once. Each is one serial listing; the origin's latency is hidden by their number, our own CPU is one worker's. */
 const LANES = 8;
@@ -32,6 +33,8 @@ export interface FullListingOptions {
   readonly prefix: string;
   /** Keys at most. */
   readonly limit: number;
+  /** Shared with the listings of other datasets. */
+  readonly lanes: Lanes;
   readonly signal: AbortSignal;
 }
 
@@ -41,7 +44,7 @@ export interface FullListingOptions {
  * @throws DlfsError when a page could not be had
  */
 export async function listAll(options: FullListingOptions): Promise<ListingOutcome> {
-  const { index, source, directories, prefix, limit, signal } = options;
+  const { index, source, directories, prefix, limit, lanes, signal } = options;
   await using full = await index.beginFull(limit);
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
@@ -55,6 +58,7 @@ export async function listAll(options: FullListingOptions): Promise<ListingOutco
   const shard = async (kind: 'level' | 'subtree', key: string): Promise<readonly string[]> => {
     const below: string[] = [];
     if (limited) return below;
+    using _lane = await lanes.take(signal);
     try {
       const lane = await full.shard(kind, key);
       for await (const page of source.list(prefix + key, {

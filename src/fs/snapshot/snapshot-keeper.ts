@@ -21,6 +21,7 @@ import type { Source } from '../../source/source.ts';
 import { DirectoryListings } from './directory-listings.ts';
 import { listAll } from './full-listing.ts';
 import type { KernelNames } from './kernel-names.ts';
+import type { Lanes } from './listing-lanes.ts';
 import { LazyRenewal } from './lazy-renewal.ts';
 import { SupersededPurge } from './superseded-purge.ts';
 
@@ -33,6 +34,8 @@ export interface SnapshotKeeperOptions {
   readonly listLimit: number;
   readonly refreshMs: number | 'never';
   readonly kernel: KernelNames;
+  /** For listings that nobody waits for. */
+  readonly lanes: Lanes;
   readonly store: BlockStore;
   /** Names in this directory have changed. */
   readonly onDirectoryChanged: (dir: number) => void;
@@ -217,10 +220,11 @@ export class SnapshotKeeper implements AsyncDisposable {
   }
 
   async #listAll(): Promise<void> {
-    const { clock, log, index, source, prefix } = this.#o;
+    const { clock, log, index, source, prefix, lanes } = this.#o;
     const limit = this.#listLimit;
     const begun = clock.monotonic();
-    const outcome = await listAll({ index, source, directories: this.#directories, prefix, limit, signal: this.#stop.signal });
+    const directories = this.#directories;
+    const outcome = await listAll({ index, source, directories, prefix, limit, lanes, signal: this.#stop.signal });
     this.#fullListings += 1;
     if (outcome.stopped === 'list-limit') {
       this.#limitedAt = clock.monotonic();

@@ -9,6 +9,7 @@ import { ROOT_INO, type ListingOutcome } from '../../../src/cache/index/index.ts
 import type { ListPage } from '../../../src/dataset/listing.ts';
 import { DirectoryListings } from '../../../src/fs/snapshot/directory-listings.ts';
 import { listAll } from '../../../src/fs/snapshot/full-listing.ts';
+import { ListingLanes } from '../../../src/fs/snapshot/listing-lanes.ts';
 import type { ListOptions, Source } from '../../../src/source/source.ts';
 import { ModelOrigin } from '../../model/index-origin.ts';
 import { IndexFixture, inoAt, listDirectory, tree } from '../index/fixture.ts';
@@ -98,6 +99,7 @@ class World implements AsyncDisposable {
       directories,
       prefix: '',
       limit,
+      lanes: new ListingLanes().join(),
       signal: this.#stop.signal,
     });
     whole.catch(() => undefined);
