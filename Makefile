@@ -16,7 +16,7 @@ FILES ?=
 CLANG_FORMAT := node_modules/.bin/clang-format
 native_files = find native -name '*.cc' -o -name '*.h' | LC_ALL=C sort
 
-.PHONY: help setup build test test-files lint format native-test test-tools demo bench clean
+.PHONY: help setup build test test-files lint format generate native-test test-tools demo bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | LC_ALL=C sort | while IFS="$$(printf '\t')" read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
@@ -44,6 +44,9 @@ lint: setup ## format, types, lint rules, architecture
 format: setup ## rewrite what the format check refuses
 	@node_modules/.bin/prettier --log-level=warn --write .
 	@$(native_files) | xargs -r $(CLANG_FORMAT) -i
+
+generate: setup ## write again what is made from the code: schemas, reference tables
+	@node scripts/generate.ts
 
 demo: setup ## the main job, shown on an embedded endpoint or BUCKET=s3://…; KEEP=1 leaves it mounted
 	@sh scripts/prerequisites.sh mount

@@ -112,6 +112,20 @@ export const MOUNT_ROWS: readonly OptionRow[] = [
   },
 ];
 
+/**
+ * Options of the process, not of the dataset: a manifest has no field for them, the daemon has them once. Each other option
+ * says what a field of the manifest says (`dataset/manifest/fields.ts`).
+ */
+export const PROCESS_OPTIONS: ReadonlySet<string> = new Set([
+  'cacheDir',
+  'cacheFloor',
+  'memory',
+  'listLimit',
+  'foreground',
+  'logFile',
+  'logLevel',
+]);
+
 /** What was given: keys of the table, values as text or true. */
 export type GivenOptions = Readonly<Record<string, string | true>>;
 

@@ -40,6 +40,9 @@ const PARALLEL = 16;
 /** A file written so shortly before it was read may be written again without its times telling. Milliseconds. */
 const FRESH_MS = 1000;
 
+/** The state of a file that was taken up and is to be read once more; no signature. */
+const AGAIN = 'again';
+
 const MANIFEST_NAME = /^[^.].*\.(?:yaml|yml|json)$/;
 
 /** What the files say now. */
@@ -102,7 +105,7 @@ export class ConfigFolder implements AsyncDisposable {
       throw new DlfsError('invalid-argument', `--config: ${path} is neither a folder nor a file`);
     }
     const folder = new ConfigFolder(path, found.isDirectory(), options);
-    await folder.#look(true);
+    await folder.#lookOnce(true);
     return folder;
   }
 
@@ -127,6 +130,19 @@ export class ConfigFolder implements AsyncDisposable {
     this.#schedule();
   }
 
+  /**
+   * Looks now, without waiting for the time; behind a look that is under way. A change counts at the second look (settling.ts).
+   * @returns when what was to be taken up is; never throws
+   */
+  look(): Promise<void> {
+    this.#looking = this.#looking
+      .then(() => (this.#disposed ? undefined : this.#lookOnce(false)))
+      .catch((thrown: unknown) => {
+        this.#options.log.error('a look at the configuration failed', { err: DlfsError.from(thrown).toJSON() });
+      });
+    return this.#looking;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#timer?.[Symbol.dispose]();
@@ -136,20 +152,14 @@ export class ConfigFolder implements AsyncDisposable {
   #schedule(): void {
     if (this.#disposed) return;
     this.#timer = this.#options.clock.startTimer(LOOK_MS, () => {
-      this.#looking = this.#look(false).then(
-        () => {
-          this.#schedule();
-        },
-        (thrown: unknown) => {
-          this.#options.log.error('a look at the configuration failed', { err: DlfsError.from(thrown).toJSON() });
-          this.#schedule();
-        },
-      );
+      void this.look().then(() => {
+        this.#schedule();
+      });
     });
   }
 
   /** @param first takes up everything at once */
-  async #look(first: boolean): Promise<void> {
+  async #lookOnce(first: boolean): Promise<void> {
     const states = await this.#states();
     if (states === null) {
       if (first) this.#sayProblems();
@@ -216,7 +226,10 @@ export class ConfigFolder implements AsyncDisposable {
       const read = await readManifestFile(file, folder);
       if (read.kind === 'unsettled') {
         // At the start there is nothing yet that could stay.
-        if (first) this.#keep(name, [fileProblem(file, 'is being written')]);
+        if (first) {
+          this.#keep(name, [fileProblem(file, 'is being written')]);
+          this.#settling.accept(name, AGAIN);
+        }
         return;
       }
       const { manifests, problems } = await readManifests(read.text, 'node');
@@ -230,7 +243,7 @@ export class ConfigFolder implements AsyncDisposable {
         problems.map((problem) => ({ ...problem, file })),
       );
       const fresh = first && this.#options.clock.wall() - writtenAtMs(read.signature) < FRESH_MS;
-      if (!fresh) this.#settling.accept(name, read.signature);
+      this.#settling.accept(name, fresh ? AGAIN : read.signature);
     } catch (thrown) {
       this.#keep(name, [fileProblem(file, DlfsError.from(thrown).message)]);
       this.#settling.accept(name, state);

@@ -36,11 +36,14 @@ export interface InlineKey {
   readonly message: string;
 }
 
-/** Looks through a manifest. @param value of bounded depth */
+/** Deeper than any field that is kept. */
+const MAX_DEPTH = 32;
+
+/** Looks through a manifest, as deep as there are fields. */
 export function findInlineKeys(value: unknown, profile: Profile): InlineKey[] {
   const found: InlineKey[] = [];
   const walk = (at: unknown, path: readonly PropertyKey[]): void => {
-    if (typeof at !== 'object' || at === null) return;
+    if (typeof at !== 'object' || at === null || path.length > MAX_DEPTH) return;
     for (const [field, inner] of Object.entries(at)) {
       if (isKey(field, inner, path)) {
         found.push({ path, field, message: `keys do not belong into a manifest (${field}): ${WAY_OUT[profile]}` });

@@ -8,6 +8,7 @@
  * 2. `written` has the schema's order, no status, and no default that was not given; checking it again gives an equal manifest.
  * 3. Nothing secret is in it (`inline-keys.ts`).
  */
+import type { z } from 'zod';
 import { DlfsError } from '../../base/errors.ts';
 import { explainIssue, valueAt, type Refusal } from './explain.ts';
 import { findInlineKeys } from './inline-keys.ts';
@@ -43,7 +44,7 @@ const MAX_PROBLEMS = 20;
 
 /**
  * Checks a manifest.
- * @param value plain data of bounded depth: a document of YAML, a parsed body of JSON
+ * @param value plain data: a document of YAML, a parsed body of JSON
  * @param placeOf where its fields stand; left out where it did not come as text
  */
 export function checkManifest<P extends Profile>(value: unknown, profile: P, placeOf?: PlaceOf): Checked<P> {
@@ -57,9 +58,10 @@ export function checkManifest<P extends Profile>(value: unknown, profile: P, pla
     }),
   );
   const parsed = MANIFEST_SCHEMAS[profile].safeParse(value);
-  // A key in the wrong place is what is wrong; the rest would be its echo.
+  // A key in the wrong place is what is wrong; the rest would be its echo. So is what a misspelt field leaves missing.
+  const issues = (parsed.error?.issues ?? []).toSorted((left, right) => rankOf(left) - rankOf(right));
   const refusals: (Refusal & { readonly at?: readonly PropertyKey[] })[] =
-    keys.length > 0 ? keys : (parsed.error?.issues ?? []).flatMap((issue) => explainIssue(issue, value, profile));
+    keys.length > 0 ? keys : issues.flatMap((issue) => explainIssue(issue, value, profile));
   if (!parsed.success || refusals.length > 0) {
     const problems = refusals.slice(0, MAX_PROBLEMS).map(({ path, message, about, at = path }): ManifestProblem => {
       const place = placeOf?.(at, about);
@@ -68,7 +70,7 @@ export function checkManifest<P extends Profile>(value: unknown, profile: P, pla
     });
     return { manifest: null, problems };
   }
-  const complete = parsed.data as CompleteManifest<P>;
+  const { status: _, ...complete } = parsed.data as CompleteManifest<P> & { status?: unknown };
   const { name, namespace = null, labels } = complete.metadata;
   const manifest: Manifest<P> = {
     profile,
@@ -77,7 +79,7 @@ export function checkManifest<P extends Profile>(value: unknown, profile: P, pla
     namespace,
     labels,
     written: writtenOf(value, profile),
-    complete,
+    complete: complete as CompleteManifest<P>,
   };
   return { manifest, problems: [] };
 }
@@ -102,6 +104,11 @@ export function problemsError(problems: readonly ManifestProblem[], file: string
   const rest = more.length === 0 ? '' : ` (and ${more.length} more)`;
   const context = first.dataset === null ? {} : { dataset: first.dataset };
   return new DlfsError('invalid-argument', `${describeProblem(first, file)}${rest}`, context);
+}
+
+/** Unknown fields come first. */
+function rankOf({ code }: z.core.$ZodIssue): number {
+  return code === 'unrecognized_keys' ? 0 : 1;
 }
 
 /** The name that a refused manifest probably has. */

@@ -122,10 +122,9 @@ export function nearest(word: string, known: readonly string[]): string | null {
   if (known.length === 0) return null;
   const lower = new Map(known.toReversed().map((name) => [name.toLowerCase(), name]));
   const found = closest(word.toLowerCase(), [...lower.keys()].toReversed());
-  // A third of the letters: as far as typing errors go.
-  return distance(word.toLowerCase(), found) <= Math.max(1, Math.floor(word.length / 3))
-    ? (lower.get(found) ?? null)
-    : null;
+  // Two letters that changed places are a distance of 2; in longer words a third of the letters is as far as typing errors go.
+  const most = word.length <= 3 ? 1 : Math.max(2, Math.floor(word.length / 3));
+  return distance(word.toLowerCase(), found) <= most ? (lower.get(found) ?? null) : null;
 }
 
 /** Text from outside for a message: short, without control characters. */

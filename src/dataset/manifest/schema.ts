@@ -55,7 +55,7 @@ function named(wrong: (text: string) => string | null): z.ZodString {
 /** A value that may be written as a number, too: its digits are the text. */
 function numeric<T>(schema: values.TextSchema<T>, refusal: string) {
   return z
-    .union([z.string(), z.int().min(0)], refusal)
+    .union([z.string(), z.int(refusal).min(0, refusal)], refusal)
     .transform(String)
     .pipe(schema);
 }
@@ -262,7 +262,7 @@ const cache = z
       .describe("What of it is safe from other datasets' needs"),
     blockSize: numeric(values.blockSize, 'write a size like 1MiB')
       .prefault(values.DEFAULTS.blockSize)
-      .describe('Unit of fetching and caching, a power of two from 4KiB to 16MiB'),
+      .describe('Unit of fetching and caching, a power of two from 4KiB to 16MiB; a changed one empties the cache'),
     prefetch: z
       .enum(PREFETCH_MODES, 'write readahead or all')
       .default('readahead')
@@ -369,5 +369,5 @@ export const MANIFEST_SCHEMAS = { node: NODE_MANIFEST, kubernetes: KUBERNETES_MA
 /** A manifest as it may be written. */
 export type WrittenManifest<P extends Profile = Profile> = z.input<(typeof MANIFEST_SCHEMAS)[P]>;
 
-/** A manifest with its defaults. */
-export type CompleteManifest<P extends Profile = Profile> = z.output<(typeof MANIFEST_SCHEMAS)[P]>;
+/** A manifest with its defaults; without the status, which says nothing of what is wanted. */
+export type CompleteManifest<P extends Profile = Profile> = Omit<z.output<(typeof MANIFEST_SCHEMAS)[P]>, 'status'>;

@@ -129,7 +129,7 @@ function parseOne({ text, lines }: Chunk): YamlDocument | null {
       stringKeys: true,
       uniqueKeys: false, // quadratic there, done here
       version: '1.2',
-      logLevel: 'silent',
+      logLevel: 'error', // "silent" would pass over further documents
     });
   } catch {
     return failed('not valid YAML', start);

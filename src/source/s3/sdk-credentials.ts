@@ -125,7 +125,7 @@ function fileProvider(
       await access(path, constants.R_OK);
     } catch (cause) {
       const { code } = DlfsError.from(cause);
-      throw unauthenticated(`${path} ${code === 'not-found' ? 'does not exist' : 'cannot be read'}`);
+      throw unauthenticated(`the file ${code === 'not-found' ? 'does not exist' : 'cannot be read'}`);
     }
     return provider();
   };

@@ -14,6 +14,7 @@ import {
   type Credential,
   type EndpointOptions,
 } from '../../../demo/endpoint/index.ts';
+import { parseSourceOptions, type NamedKeys } from '../../../src/dataset/source-options.ts';
 import { BARE_ENVIRONMENT, environmentOf, failedReply, listAll, openSource, send } from './set-up.ts';
 
 const policy = fullReadPolicy;
@@ -212,4 +213,61 @@ test('a refusal for the clock from an origin whose date is ours is not worth ano
   faults.inject({}, { type: 'error', status: 403, code: 'RequestTimeTooSkewed' });
   const failure = opened.source.failure('k', failedReply(await send(opened.source, opened.source.get('k', '', 0, 1))));
   assert.deepEqual([failure.code, failure.retryable], ['unauthenticated', false]);
+});
+
+describe('keys that a manifest names', () => {
+  /** Opens a source with them, in an environment that has other, right keys: they are never used. */
+  async function openNamed(
+    keys: NamedKeys,
+    more: Readonly<Record<string, string>> = {},
+  ): ReturnType<typeof openSource> {
+    const endpoint = await serve([OLD, NEW]);
+    const input = { source: 's3://data', endpoint: endpoint.url };
+    const source = { ...parseSourceOptions(input), keys };
+    return resources.use(await openSource(input, environmentOf(OLD, more), { source }));
+  }
+
+  test('come from a section of a credentials file, and from the file anew when it is replaced', async () => {
+    const path = sharedFile({ ...OLD, secretAccessKey: 'OUTDATED' })['AWS_SHARED_CREDENTIALS_FILE'] ?? '';
+    const { source, log } = await openNamed({ kind: 'file', path, profile: 'team' });
+    await source.ready();
+    await assert.rejects(listAll(source, '', null), { code: 'unauthenticated', message: /credentials \[team\]/ });
+    sharedFile(NEW);
+    await source.refreshCredentials();
+    assert.deepEqual((await listAll(source, '', null)).keys, ['k']);
+    assert.equal((await send(source, source.get('k', '', 0, 1))).status, 206);
+    noSecrets(log);
+  });
+
+  test('are never replaced by others: a file without them is an error that names it', async () => {
+    const missing = join(folder, 'missing');
+    const { source } = await openNamed({ kind: 'file', path: missing, profile: 'default' });
+    await assert.rejects(source.ready(), {
+      code: 'unauthenticated',
+      message: `no keys from ${missing} [default]: the file does not exist`,
+    });
+    const path = sharedFile(NEW)['AWS_SHARED_CREDENTIALS_FILE'] ?? '';
+    const other = await openNamed({ kind: 'file', path, profile: 'other' });
+    await assert.rejects(other.source.ready(), {
+      code: 'unauthenticated',
+      message: `no keys from ${path} [other]: there is no such section, or no keys in it`,
+    });
+  });
+
+  test('come from variables of those names, and an unset one is an error that names it', async () => {
+    const keys = {
+      kind: 'environment',
+      accessKeyId: 'MY_ID',
+      secretAccessKey: 'MY_KEY',
+      sessionToken: 'MY_TOKEN',
+    } as const;
+    const { source } = await openNamed(keys, { MY_ID: 'AKNEW', MY_KEY: 'NEWSECRET', MY_TOKEN: 'NEWTOKEN' });
+    await source.ready();
+    assert.deepEqual((await listAll(source, '', null)).keys, ['k']);
+    const without = await openNamed(keys, { MY_ID: 'AKNEW', MY_TOKEN: 'x' });
+    await assert.rejects(without.source.ready(), {
+      code: 'unauthenticated',
+      message: 'no keys from the environment: the variable MY_KEY is not set',
+    });
+  });
 });

@@ -53,3 +53,10 @@ test('a file that is missing, empty or broken is refused by its name and the opt
     /^DlfsError: AWS_CA_BUNDLE: /,
   );
 });
+
+test('authorities as text are added, and refused where one is broken', () => {
+  const caPem = `${certificate.ca}\n`;
+  assert.ok(trustedAuthorities({ caFile: null, caPem }, {}).includes(certificate.ca.trim()));
+  const broken = certificate.ca.replace(/\n[A-Za-z0-9+/]{10}/, '\nAAAAAAAAAA');
+  assert.throws(() => trustedAuthorities({ caFile: null, caPem: broken }, {}), /^DlfsError: ca\.pem: /);
+});
