@@ -22,7 +22,12 @@ export interface ListFilesOptions extends TargetOptions {
 }
 
 /** See the file's header. @throws DlfsError `not-found` for a path that is none */
-export async function listFiles(name: string, path: string, options: ListFilesOptions, context: Context): Promise<void> {
+export async function listFiles(
+  name: string,
+  path: string,
+  options: ListFilesOptions,
+  context: Context,
+): Promise<void> {
   const { client, params } = await datasetTarget(name, options, context);
   const document = options.output === 'json' || options.output === 'yaml';
   const all: FileEntry[] = [];

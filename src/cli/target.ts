@@ -11,7 +11,7 @@ import { resolve } from 'node:path';
 import { DlfsError } from '../base/errors.ts';
 import { ApiClient } from '../daemon/api/client/api-client.ts';
 import { fullName, paramsOf, type DatasetRef } from '../daemon/api/contract/names.ts';
-import { daemonSocket } from '../daemon/api/place.ts';
+import { daemonSocket, mountSocket } from '../daemon/api/place.ts';
 import type { Context } from './context.ts';
 
 /** What the options say. */
@@ -31,7 +31,9 @@ export interface DatasetTarget {
 /** The process that a command without a dataset speaks to. */
 export function nodeTarget({ socket }: TargetOptions, context: Context): ApiClient {
   const given = socket ?? context.environment['DLFS_SOCKET'];
-  return new ApiClient(given === undefined || given === '' ? daemonSocket(context.environment, context.uid) : resolve(given));
+  return new ApiClient(
+    given === undefined || given === '' ? daemonSocket(context.environment, context.uid) : resolve(given),
+  );
 }
 
 /**
@@ -48,11 +50,17 @@ export async function datasetTarget(name: string, options: TargetOptions, contex
 function refFrom(text: string, namespace: string | null): DatasetRef {
   const [first = '', second, ...more] = text.split('/');
   if (more.length > 0 || first === '' || second === '') {
-    throw new DlfsError('invalid-argument', `not the name of a dataset: "${text}"; write NAME, NAMESPACE/NAME, or a directory`);
+    throw new DlfsError(
+      'invalid-argument',
+      `not the name of a dataset: "${text}"; write NAME, NAMESPACE/NAME, or a directory`,
+    );
   }
   if (second === undefined) return { namespace, name: first };
   if (namespace !== null && namespace !== first) {
-    throw new DlfsError('invalid-argument', `"${text}" is in namespace ${first}, and -n says ${namespace}: write one of them`);
+    throw new DlfsError(
+      'invalid-argument',
+      `"${text}" is in namespace ${first}, and -n says ${namespace}: write one of them`,
+    );
   }
   return { namespace: first, name: second };
 }
@@ -62,8 +70,10 @@ function looksLikeDirectory(name: string): boolean {
 }
 
 async function directoryTarget(dir: string, options: TargetOptions, context: Context): Promise<DatasetTarget> {
-  const socket = options.socket ?? context.registry.find(dir)?.socket ?? null;
-  const client = socket === null ? nodeTarget(options, context) : new ApiClient(socket);
+  const { environment, uid, registry } = context;
+  const record = options.socket === undefined ? registry.find(dir) : null;
+  const ofMount = record !== null && !record.daemon;
+  const client = ofMount ? new ApiClient(mountSocket(environment, uid, dir)) : nodeTarget(options, context);
   const { datasets } = await client.call('listDatasets', {});
   const found = datasets.find(({ directory }) => directory === dir);
   if (found === undefined) {

@@ -33,7 +33,8 @@ export function addCompletionCommands({ program, context }: Registration): void 
       const { words: known, datasets, files } = candidatesFor(program, words);
       if (files) context.output.line(':files');
       const names = datasets ? await datasetNames(context) : [];
-      for (const word of [...known, ...names.filter((name) => name.startsWith(last))]) context.output.line(printable(word));
+      for (const word of [...known, ...names.filter((name) => name.startsWith(last))])
+        context.output.line(printable(word));
     });
 }
 

@@ -49,7 +49,9 @@ export function addLookingCommands({ program, context }: Registration): void {
     ])
       .argument('[name]', 'a dataset, or the directory of a mount')
       .option('-f, --follow', 'go on with the lines to come')
-      .addOption(new Option('--level <level>', 'this level and above').choices(['trace', 'debug', 'info', 'warn', 'error']))
+      .addOption(
+        new Option('--level <level>', 'this level and above').choices(['trace', 'debug', 'info', 'warn', 'error']),
+      )
       .addOption(new Option('--lines <n>', 'how many of the last lines').argParser(wholeNumber(0)).default(200))
       .addOption(outputOption(['table', 'json'])),
     true,

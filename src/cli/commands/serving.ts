@@ -14,10 +14,15 @@ import { addRows, command, quiet, type Registration } from './register.ts';
 /** Registers them. */
 export function addServingCommands({ program, context, version, exitWith }: Registration): void {
   const { output } = context;
-  const mount = command(program, 'mount', 'Mount a bucket, or a directory of it, read-only. Returns once the mount serves.', [
-    'dlfs mount s3://my-bucket/datasets /mnt/data --cache-size 200GiB',
-    'dlfs mount s3://b /mnt/b --endpoint http://127.0.0.1:9000 --path-style --profile minio',
-  ])
+  const mount = command(
+    program,
+    'mount',
+    'Mount a bucket, or a directory of it, read-only. Returns once the mount serves.',
+    [
+      'dlfs mount s3://my-bucket/datasets /mnt/data --cache-size 200GiB',
+      'dlfs mount s3://b /mnt/b --endpoint http://127.0.0.1:9000 --path-style --profile minio',
+    ],
+  )
     .argument('<source>', 's3://BUCKET[/PREFIX]')
     .argument('<dir>', 'an empty directory')
     .addHelpText(
@@ -44,9 +49,12 @@ export function addServingCommands({ program, context, version, exitWith }: Regi
         output.line('it is still used by somebody who is not seen here, and ends with the last');
     });
 
-  const daemon = command(program, 'daemon', 'Serve all datasets of a node, each a directory below --root, until told to end.', [
-    'dlfs daemon --config /etc/dlfs/datasets --cache-dir /nvme/dlfs --cache-size 2TiB --cache-floor 10%',
-  ]).action((options: GivenOptions) => daemonHere(options, version, context));
+  const daemon = command(
+    program,
+    'daemon',
+    'Serve all datasets of a node, each a directory below --root, until told to end.',
+    ['dlfs daemon --config /etc/dlfs/datasets --cache-dir /nvme/dlfs --cache-size 2TiB --cache-floor 10%'],
+  ).action((options: GivenOptions) => daemonHere(options, version, context));
   addRows(daemon, DAEMON_ROWS);
 
   quiet(program.command('mount-helper', { hidden: true }))

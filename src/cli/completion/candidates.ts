@@ -50,14 +50,18 @@ export function candidatesFor(program: Command, words: readonly string[]): Candi
 }
 
 function withArgument(words: readonly string[], argument: Argument | undefined, given: number): Candidates {
-  if (argument === undefined || (given > 0 && !argument.variadic && argument.name() === 'name')) return { ...NOTHING, words };
+  if (argument === undefined || (given > 0 && !argument.variadic && argument.name() === 'name'))
+    return { ...NOTHING, words };
   const name = argument.name();
   if (argument.argChoices !== undefined) return { ...NOTHING, words: [...words, ...argument.argChoices] };
   return { words, datasets: name === 'name', files: name === 'dir' };
 }
 
 function visible(command: Command): Command[] {
-  return command.createHelp().visibleCommands(command).filter((sub) => sub.name() !== 'help');
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((sub) => sub.name() !== 'help');
 }
 
 function flagsOf(command: Command): string[] {

@@ -45,7 +45,7 @@ export async function applyManifests(options: ApplyOptions, context: Context): P
   }
 }
 
-const EFFECTS = { remount: 'mounted anew', generation: 'a new generation' } as const;
+const EFFECTS = { reconnect: 'connected anew', remount: 'mounted anew', generation: 'a new generation' } as const;
 
 /** `-n` gives a namespace to what has none, and contradicts nobody. @throws DlfsError `invalid-argument` */
 function inNamespace(written: Record<string, unknown>, namespace: string | undefined): unknown {

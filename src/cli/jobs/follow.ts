@@ -33,7 +33,10 @@ export async function followJob(client: ApiClient, job: JobView, context: Contex
     return last;
   } catch (thrown) {
     if (!stop.signal.aborted) throw thrown;
-    throw new DlfsError('interrupted', `job ${job.id} goes on; watch it: dlfs jobs ${job.id}, end it: dlfs jobs ${job.id} --cancel`);
+    throw new DlfsError(
+      'interrupted',
+      `job ${job.id} goes on; watch it: dlfs jobs ${job.id}, end it: dlfs jobs ${job.id} --cancel`,
+    );
   } finally {
     process.off('SIGINT', onSignal);
   }

@@ -30,7 +30,11 @@ export async function pins(
       { title: 'PIN', cell: ({ glob }) => glob },
       { title: 'FILES', align: 'right', cell: ({ files }) => count(files) },
       { title: 'SIZE', align: 'right', cell: ({ bytes }) => formatSize(bytes) },
-      { title: 'CACHED', align: 'right', cell: ({ bytes, cachedBytes }) => percent(bytes === 0 ? 1 : cachedBytes / bytes) },
+      {
+        title: 'CACHED',
+        align: 'right',
+        cell: ({ bytes, cachedBytes }) => percent(bytes === 0 ? 1 : cachedBytes / bytes),
+      },
       { title: 'AGE', align: 'right', cell: ({ since }) => age(now, since) },
     ],
     all,

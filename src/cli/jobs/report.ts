@@ -27,7 +27,10 @@ function describe(report: JobReport): string[] {
   switch (report.kind) {
     case 'warm': {
       const { files, bytes, fetchedBytes, residentBytes, failed } = report;
-      const speed = report.seconds > 0 && fetchedBytes > 0 ? ` in ${seconds(report.seconds)}, ${rate(fetchedBytes / report.seconds)}` : '';
+      const speed =
+        report.seconds > 0 && fetchedBytes > 0
+          ? ` in ${seconds(report.seconds)}, ${rate(fetchedBytes / report.seconds)}`
+          : '';
       return [
         `${count(files)} files of ${formatSize(bytes)}: ${formatSize(residentBytes)} were cached, ${formatSize(fetchedBytes)} fetched${speed}`,
         ...describeFailures('could not be fetched', failed),
@@ -37,8 +40,14 @@ function describe(report: JobReport): string[] {
       const { files, freedBytes, heldFiles, heldBytes, pinnedFiles, pinnedBytes, busyFiles } = report;
       return [
         `${count(files)} files evicted: ${formatSize(freedBytes)} freed`,
-        ...line(heldFiles, `${count(heldFiles)} of them are still open: ${formatSize(heldBytes)} come back when they are closed`),
-        ...line(pinnedFiles, `${count(pinnedFiles)} pinned files stay: ${formatSize(pinnedBytes)} (--pinned takes them, too)`),
+        ...line(
+          heldFiles,
+          `${count(heldFiles)} of them are still open: ${formatSize(heldBytes)} come back when they are closed`,
+        ),
+        ...line(
+          pinnedFiles,
+          `${count(pinnedFiles)} pinned files stay: ${formatSize(pinnedBytes)} (--pinned takes them, too)`,
+        ),
         ...line(busyFiles, `${count(busyFiles)} files stay: they were being fetched`),
       ];
     }
@@ -54,7 +63,9 @@ function describe(report: JobReport): string[] {
         ...line(orphans.excessFiles, `${count(orphans.excessFiles)} cache files have space that no block uses`),
         ...line(repaired.blocks, `${count(repaired.blocks)} blocks fetched again: ${formatSize(repaired.bytes)}`),
         ...describeFailures('could not be repaired', notRepaired),
-        ...(bad > 0 && !repair ? ['damaged blocks are not served: they are fetched again when read, or now by --repair'] : []),
+        ...(bad > 0 && !repair
+          ? ['damaged blocks are not served: they are fetched again when read, or now by --repair']
+          : []),
       ];
     }
     case 'refresh': {
@@ -91,5 +102,7 @@ function more(hidden: number): string[] {
 }
 
 function sampleOf(sample: readonly string[]): string {
-  return sample.length === 0 ? '' : `: ${sample.slice(0, 3).map(printable).join(', ')}${sample.length > 3 ? ', …' : ''}`;
+  return sample.length === 0
+    ? ''
+    : `: ${sample.slice(0, 3).map(printable).join(', ')}${sample.length > 3 ? ', …' : ''}`;
 }

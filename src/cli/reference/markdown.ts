@@ -16,8 +16,14 @@ export function markdownReference(commands: readonly CommandReference[]): string
     `${name} ${usage}`,
     '```',
     '',
-    ...table('argument', parts.arguments.map(({ term, description: text }) => [term, text])),
-    ...table('option', parts.options.map(({ flags, description: text }) => [flags, text])),
+    ...table(
+      'argument',
+      parts.arguments.map(({ term, description: text }) => [term, text]),
+    ),
+    ...table(
+      'option',
+      parts.options.map(({ flags, description: text }) => [flags, text]),
+    ),
     ...(parts.examples.length === 0 ? [] : ['```sh', ...parts.examples, '```', '']),
   ]);
   return [

@@ -16,14 +16,26 @@ const BAR = 20;
 /** See the file's header. */
 export function detailScreen(stats: DatasetStats, size: ScreenSize, paint: Paint): string[] {
   const lines = [
-    paint('title', printable(`${fullName(stats)}  ${stats.phase}${stats.openMode === null ? '' : `, ${stats.openMode}`}`)),
+    paint(
+      'title',
+      printable(`${fullName(stats)}  ${stats.phase}${stats.openMode === null ? '' : `, ${stats.openMode}`}`),
+    ),
     ...fields(stats).map(([name, value]) => `${paint('faint', fit(name, NAME_COLUMNS, 'left'))} ${value}`),
     ...wrapped(`hidden by the page cache: ${stats.pageCacheHidden}`, size.columns).map((line) => paint('faint', line)),
   ];
   return lines.slice(0, size.rows).map((line) => (width(line) > size.columns ? fit(line, size.columns, 'left') : line));
 }
 
-function fields({ dataset, cache, reads, hitRate, waits, origin, now, ...rest }: DatasetStats): (readonly [string, string])[] {
+function fields({
+  dataset,
+  cache,
+  reads,
+  hitRate,
+  waits,
+  origin,
+  now,
+  ...rest
+}: DatasetStats): (readonly [string, string])[] {
   const { prefetchWasted, timeSavedEstimate, errors } = rest;
   const quota = cache.quotaBytes === null ? 'the node’s limit' : formatSize(cache.quotaBytes);
   const sum = waits.origin + waits.disk + waits.queue + waits.metadata;
@@ -34,12 +46,18 @@ function fields({ dataset, cache, reads, hitRate, waits, origin, now, ...rest }:
       'dataset',
       `${count(dataset.files)} files, ${formatSize(dataset.bytes)}${dataset.complete ? '' : ' so far: not listed as a whole yet'}`,
     ],
-    ['cached', `${bar(cache.share)}${formatSize(cache.bytes)} in ${count(cache.files)} files, quota ${quota}, ${cache.state}`],
+    [
+      'cached',
+      `${bar(cache.share)}${formatSize(cache.bytes)} in ${count(cache.files)} files, quota ${quota}, ${cache.state}`,
+    ],
     [
       'kept',
       `${formatSize(cache.pinnedBytes)} pinned, ${formatSize(cache.reserveBytes)} reserved; evicted ${formatSize(cache.evictedBytes)} in ${count(cache.evictedFiles)} files`,
     ],
-    ['hits', `${bar(hitRate.bytes)}of ${formatSize(reads.bytes)}; ${percent(hitRate.requests)} of ${count(reads.requests)} reads`],
+    [
+      'hits',
+      `${bar(hitRate.bytes)}of ${formatSize(reads.bytes)}; ${percent(hitRate.requests)} of ${count(reads.requests)} reads`,
+    ],
     [
       'now',
       `${rate(now.readBytesPerSecond)} read in ${count(now.requestsPerSecond)} requests/s; ${rate(now.originBytesPerSecond)} from the origin in ${count(now.originRequestsPerSecond)} requests/s`,
@@ -55,7 +73,10 @@ function fields({ dataset, cache, reads, hitRate, waits, origin, now, ...rest }:
     ['opens', `${count(reads.opens)}, ${count(reads.passthroughOpens)} of them in passthrough`],
     ['ahead', `${percent(prefetchWasted)} of what was fetched ahead was read by nobody`],
     ['saved', `about ${seconds(timeSavedEstimate)} (an estimate: bytes from the cache ÷ the origin’s measured rate)`],
-    ['damaged', `${count(cache.lostBlocks)} blocks fetched again; ${count(cache.bypassedRuns)} runs served without caching`],
+    [
+      'damaged',
+      `${count(cache.lostBlocks)} blocks fetched again; ${count(cache.bypassedRuns)} runs served without caching`,
+    ],
     [
       'errors',
       errorList.length === 0 ? 'none' : errorList.map(([code, times]) => `${code} ${count(times)}`).join(', '),

@@ -33,7 +33,8 @@ export function statsScreen(stats: NodeStats, size: ScreenSize, paint: Paint): s
   const shown = sorted.length <= room ? sorted : sorted.slice(0, Math.max(1, room - 1));
   const table = tableLines(shown, columns, paint);
   const hidden = sorted.length - shown.length;
-  const rest = hidden === 0 ? [] : [paint('faint', `… and ${count(hidden)} more, ${describe(sorted.slice(shown.length))}`)];
+  const rest =
+    hidden === 0 ? [] : [paint('faint', `… and ${count(hidden)} more, ${describe(sorted.slice(shown.length))}`)];
   return [...head, ...table, ...rest];
 }
 

@@ -41,7 +41,9 @@ export async function openDaemonApi(daemon: NodeDaemon, options: DaemonApiOption
   const { version, socket, metrics, log, tail, clock } = options;
   await using stack = new AsyncDisposableStack();
   const list = (): HostedDataset[] => daemon.list().map(hostedOf);
-  const statistics = stack.use(new NodeStatistics({ version, plane: daemon.plane, limits: daemon.options, list, clock }));
+  const statistics = stack.use(
+    new NodeStatistics({ version, plane: daemon.plane, limits: daemon.options, list, clock }),
+  );
   const get = (ref: DatasetRef): HostedDataset => hostedOf(daemon.get(fullName(ref)));
   const host: ApiHost = {
     ...{ role: 'daemon', version, statistics, log: tail, list, get },
@@ -77,7 +79,8 @@ function hostedOf({ wanted, served, name: full }: NodeDataset): HostedDataset {
     phase: served.phase,
     conditions: served.conditions.list(),
     errors: served.errors,
-    generation: served.generation.id === null ? null : { id: served.generation.id, superseded: served.generation.superseded },
+    generation:
+      served.generation.id === null ? null : { id: served.generation.id, superseded: served.generation.superseded },
     server: served.server,
   };
 }
@@ -130,4 +133,3 @@ async function remove(
     keptCache: how.keepCache && cacheFolder !== null && existsSync(cacheFolder) ? cacheFolder : null,
   };
 }
-

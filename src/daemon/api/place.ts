@@ -11,7 +11,11 @@ export function daemonSocket(environment: Readonly<Record<string, string | undef
 }
 
 /** That of a mount: beside its record, named by a hash of its directory, since the kernel takes 107 characters. */
-export function mountSocket(environment: Readonly<Record<string, string | undefined>>, uid: number, dir: string): string {
+export function mountSocket(
+  environment: Readonly<Record<string, string | undefined>>,
+  uid: number,
+  dir: string,
+): string {
   const name = createHash('sha256').update(dir).digest('hex').slice(0, 16);
   return join(registryFolder(environment, uid), `${name}.sock`);
 }

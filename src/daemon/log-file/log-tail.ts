@@ -51,7 +51,8 @@ export class LogTail implements LogSink {
   async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine, void, void> {
     const wanted = (line: string): LogLine | null => {
       const parsed = parseLine(line);
-      if (parsed === null || LOG_LEVELS.indexOf(parsed.level as LogLevel) < LOG_LEVELS.indexOf(query.level)) return null;
+      if (parsed === null || LOG_LEVELS.indexOf(parsed.level as LogLevel) < LOG_LEVELS.indexOf(query.level))
+        return null;
       return query.dataset === null || parsed.dataset === query.dataset ? parsed : null;
     };
     const waiting: LogLine[] = [];

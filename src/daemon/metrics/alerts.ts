@@ -79,7 +79,8 @@ export const ALERTS: readonly AlertRule[] = [
     expr: 'sum by (instance, namespace, dataset) (rate(dlfs_dataset_evicted_bytes_total[30m])) > 0.5 * sum by (instance, namespace, dataset) (rate(dlfs_dataset_origin_bytes_total[30m])) and sum by (instance, namespace, dataset) (rate(dlfs_dataset_origin_bytes_total[30m])) > 1e6',
     for: '1h',
     severity: 'warning',
-    summary: '{{ $labels.namespace }}/{{ $labels.dataset }} on {{ $labels.instance }} evicts nearly as much as it fetches.',
+    summary:
+      '{{ $labels.namespace }}/{{ $labels.dataset }} on {{ $labels.instance }} evicts nearly as much as it fetches.',
     action: 'Its data does not fit: raise its quota or --cache-size, or pin what matters.',
   },
   {

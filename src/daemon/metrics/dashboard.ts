@@ -45,13 +45,16 @@ export const DASHBOARD: readonly PanelRow[] = [
     panels: [
       {
         ...{ title: 'Datasets', kind: 'stat', unit: 'short', width: 6 },
-        description: 'By phase. Failed: not served at all; Degraded: served, but something is wrong (dlfs describe NAME).',
+        description:
+          'By phase. Failed: not served at all; Degraded: served, but something is wrong (dlfs describe NAME).',
         queries: [{ expr: `sum by (phase) (dlfs_datasets{${NODE}})`, legend: '{{phase}}' }],
       },
       {
         ...{ title: 'Failed reads', kind: 'stat', unit: 'reqps', width: 6 },
         description: 'Reads that ended with an error: an application has seen each of them.',
-        queries: [{ expr: `sum(rate(dlfs_dataset_failed_reads_total{${NODE}}[$__rate_interval]))`, legend: 'failed reads' }],
+        queries: [
+          { expr: `sum(rate(dlfs_dataset_failed_reads_total{${NODE}}[$__rate_interval]))`, legend: 'failed reads' },
+        ],
       },
       {
         ...{ title: 'Cache disk', kind: 'stat', unit: 'short', width: 6 },
@@ -77,12 +80,16 @@ export const DASHBOARD: readonly PanelRow[] = [
         ...{ title: 'Hit rate by bytes', kind: 'timeseries', unit: 'percentunit', width: 8 },
         description: 'Share of the bytes that came from the local disk.',
         queries: [
-          { expr: `${rate('dlfs_dataset_hit_bytes_total')} / ${rate('dlfs_dataset_read_bytes_total')}`, legend: LEGEND },
+          {
+            expr: `${rate('dlfs_dataset_hit_bytes_total')} / ${rate('dlfs_dataset_read_bytes_total')}`,
+            legend: LEGEND,
+          },
         ],
       },
       {
         ...{ title: 'Readers waiting, by what for', kind: 'timeseries', unit: 'short', width: 8 },
-        description: 'Seconds waited a second, that is readers that wait at once. origin: the bucket; disk: the cache disk; queue: a turn; metadata: names.',
+        description:
+          'Seconds waited a second, that is readers that wait at once. origin: the bucket; disk: the cache disk; queue: a turn; metadata: names.',
         queries: [
           {
             expr: `sum by (for) (rate(dlfs_dataset_wait_seconds_total{${CHOSEN}}[$__rate_interval]))`,
@@ -166,7 +173,8 @@ export const DASHBOARD: readonly PanelRow[] = [
       },
       {
         ...{ title: 'Evicted', kind: 'timeseries', unit: 'Bps', width: 8 },
-        description: 'What left to make room. As much as is read from the origin, all the time: the cache is too small.',
+        description:
+          'What left to make room. As much as is read from the origin, all the time: the cache is too small.',
         queries: [{ expr: rate('dlfs_dataset_evicted_bytes_total'), legend: LEGEND }],
       },
       {
@@ -222,7 +230,14 @@ export function grafanaDashboard(): Record<string, unknown> {
   const panels: Record<string, unknown>[] = [];
   let y = 0;
   for (const { title, panels: ofRow } of DASHBOARD) {
-    panels.push({ id: panels.length + 1, type: 'row', title, collapsed: false, gridPos: { x: 0, y, w: COLUMNS, h: 1 }, panels: [] });
+    panels.push({
+      id: panels.length + 1,
+      type: 'row',
+      title,
+      collapsed: false,
+      gridPos: { x: 0, y, w: COLUMNS, h: 1 },
+      panels: [],
+    });
     y += 1;
     let x = 0;
     for (const panel of ofRow) {
@@ -243,7 +258,14 @@ export function grafanaDashboard(): Record<string, unknown> {
     timezone: 'browser',
     refresh: '30s',
     time: { from: 'now-3h', to: 'now' },
-    templating: { list: [SOURCE, variable('instance', 'dlfs_info', 'instance'), variable('namespace', 'dlfs_dataset_files', 'namespace'), variable('dataset', 'dlfs_dataset_files', 'dataset')] },
+    templating: {
+      list: [
+        SOURCE,
+        variable('instance', 'dlfs_info', 'instance'),
+        variable('namespace', 'dlfs_dataset_files', 'namespace'),
+        variable('dataset', 'dlfs_dataset_files', 'dataset'),
+      ],
+    },
     panels,
   };
 }
@@ -267,7 +289,12 @@ function variable(name: string, metric: string, label: string): Record<string, u
   };
 }
 
-function panelOf({ title, description, kind, unit, width, queries }: Panel, id: number, x: number, y: number): Record<string, unknown> {
+function panelOf(
+  { title, description, kind, unit, width, queries }: Panel,
+  id: number,
+  x: number,
+  y: number,
+): Record<string, unknown> {
   return {
     id,
     type: kind,
@@ -276,7 +303,10 @@ function panelOf({ title, description, kind, unit, width, queries }: Panel, id: 
     datasource: DATASOURCE,
     gridPos: { x, y, w: width, h: HEIGHT },
     fieldConfig: { defaults: { unit, ...(kind === 'timeseries' ? { min: 0 } : {}) }, overrides: [] },
-    options: kind === 'timeseries' ? { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } } : {},
+    options:
+      kind === 'timeseries'
+        ? { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } }
+        : {},
     targets: queries.map(({ expr, legend }, index) => ({
       refId: String.fromCharCode(65 + index),
       datasource: DATASOURCE,

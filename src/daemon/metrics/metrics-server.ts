@@ -50,9 +50,13 @@ export class MetricsServer implements AsyncDisposable {
     try {
       await once(server, 'listening');
     } catch (cause) {
-      throw new DlfsError('invalid-argument', `metrics cannot be served at ${address}: ${String((cause as Error).message)}`, {
-        cause,
-      });
+      throw new DlfsError(
+        'invalid-argument',
+        `metrics cannot be served at ${address}: ${String((cause as Error).message)}`,
+        {
+          cause,
+        },
+      );
     }
     return new MetricsServer(server);
   }
@@ -102,7 +106,10 @@ function parseAddress(text: string): { readonly host: string; readonly port: num
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3] ?? Number.NaN);
   if (match === null || !(port <= 65535)) {
-    throw new DlfsError('invalid-argument', `not an address to serve metrics at: "${text}"; write HOST:PORT, for example 127.0.0.1:9180`);
+    throw new DlfsError(
+      'invalid-argument',
+      `not an address to serve metrics at: "${text}"; write HOST:PORT, for example 127.0.0.1:9180`,
+    );
   }
   const host = match[1] ?? match[2] ?? '';
   return { host: host === '' ? '127.0.0.1' : host, port };

@@ -8,7 +8,8 @@ import { METRICS, type Metric } from './definitions.ts';
 export function metricsReference(): string {
   const rows = (of: Metric['of']): string[] =>
     METRICS.filter((metric) => metric.of === of).map(
-      ({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
+      ({ name, type, labels, help }) =>
+        `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
     );
   const head = ['| metric | type | labels | meaning |', '|---|---|---|---|'];
   return [
@@ -45,5 +46,7 @@ export function metricsReference(): string {
 
 /** A template's labels as words. */
 function plain(summary: string): string {
-  return summary.replace(/\{\{ \$labels\.([a-z]+) \}\}/g, (_, label: string) => label.toUpperCase()).replace('{{ $value }}', 'so many');
+  return summary
+    .replace(/\{\{ \$labels\.([a-z]+) \}\}/g, (_, label: string) => label.toUpperCase())
+    .replace('{{ $value }}', 'so many');
 }

@@ -59,7 +59,10 @@ export function datasetStats(hosted: HostedDataset, traffic: TrafficMeter): Data
       passthroughOpens: counters.passthroughOpens,
       killed: counters.killed,
     },
-    hitRate: { requests: ratio(counters.hitReads, counters.reads), bytes: ratio(counters.hitBytes, counters.readBytes) },
+    hitRate: {
+      requests: ratio(counters.hitReads, counters.reads),
+      bytes: ratio(counters.hitBytes, counters.readBytes),
+    },
     waits: {
       origin: counters.waitedOriginNs * NS,
       disk: (counters.waitedDiskNs + counters.hitDiskNs) * NS,

@@ -82,9 +82,15 @@ describe('numbers for people', () => {
   });
 
   test('seconds have their two largest units', () => {
-    assert.deepEqual(
-      [0, 0.0004, 0.25, 9.46, 61, 3725, 90_000, null].map(seconds),
-      ['0s', '1ms', '250ms', '9.5s', '1m01s', '1h02m', '1d1h', '-'],
-    );
+    assert.deepEqual([0, 0.0004, 0.25, 9.46, 61, 3725, 90_000, null].map(seconds), [
+      '0s',
+      '1ms',
+      '250ms',
+      '9.5s',
+      '1m01s',
+      '1h02m',
+      '1d1h',
+      '-',
+    ]);
   });
 });

@@ -12,7 +12,11 @@ async function messages(tail: LogTail, query: LogQuery): Promise<string[]> {
   return found;
 }
 
-function tailed(): { readonly tail: LogTail; readonly written: string[]; readonly log: ReturnType<typeof createLogger> } {
+function tailed(): {
+  readonly tail: LogTail;
+  readonly written: string[];
+  readonly log: ReturnType<typeof createLogger>;
+} {
   const written: string[] = [];
   const tail = new LogTail({ write: (line) => written.push(line) });
   return { tail, written, log: createLogger({ level: 'debug', sink: tail, clock: new ManualClock() }) };

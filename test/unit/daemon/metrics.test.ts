@@ -29,7 +29,8 @@ describe('metrics', () => {
 
   test('have as many series as datasets times a constant', async () => {
     const series = async (datasets: number): Promise<number> =>
-      (await exposition(sampleNode(datasets))).split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+      (await exposition(sampleNode(datasets))).split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+        .length;
     const [ten, twenty, forty] = [await series(10), await series(20), await series(40)];
     assert.ok(forty - twenty < 2.2 * (twenty - ten), `${ten}, ${twenty}, ${forty}`);
     assert.ok((forty - twenty) / 20 < 100, 'fewer than a hundred series a dataset');

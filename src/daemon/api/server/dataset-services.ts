@@ -15,10 +15,14 @@ type Datasets = Pick<ApiHost, 'list' | 'get'>;
 function jobsOf(datasets: Datasets, ref: DatasetRef): { readonly hosted: HostedDataset; readonly jobs: DatasetJobs } {
   const hosted = datasets.get(ref);
   if (hosted.server === null) {
-    throw new DlfsError('conflict', `the dataset is not served (${hosted.phase}): dlfs describe ${fullName(ref)} says why`, {
-      dataset: fullName(ref),
-      retryable: true,
-    });
+    throw new DlfsError(
+      'conflict',
+      `the dataset is not served (${hosted.phase}): dlfs describe ${fullName(ref)} says why`,
+      {
+        dataset: fullName(ref),
+        retryable: true,
+      },
+    );
   }
   return { hosted, jobs: hosted.server.jobs };
 }
