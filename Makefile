@@ -16,7 +16,9 @@ FILES ?=
 CLANG_FORMAT := node_modules/.bin/clang-format
 native_files = find native -name '*.cc' -o -name '*.h' | LC_ALL=C sort
 
-.PHONY: help setup build test test-files lint format generate native-test test-tools demo bench clean
+export BASE NODE IMAGE ENGINE
+
+.PHONY: help setup build test test-files lint format generate native-test test-tools demo bench package image test-image clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | LC_ALL=C sort | while IFS="$$(printf '\t')" read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
@@ -56,5 +58,14 @@ bench: test-tools ## the measurements; results in bench/out/
 	@sh scripts/prerequisites.sh mount
 	@node bench/main.ts
 
-clean: ## remove everything that set-up, build and bench made
-	rm -rf build node_modules .tools bench/out
+package: setup ## the npm package with the prebuilt addon, build/dlfs-VERSION.tgz
+	@npm pack --loglevel=error --pack-destination=build
+
+image: ## the container image, by buildah, podman or docker; BASE=, NODE= and IMAGE= name others
+	@sh scripts/build-image.sh
+
+test-image: setup ## builds the image without a registry and tries it; takes root, buildah and mmdebstrap
+	@node scripts/run-tests.ts test/image
+
+clean: ## remove everything that set-up, build, package and bench made
+	rm -rf build dist prebuilds node_modules .tools bench/out

@@ -7,7 +7,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['.tools/', 'build/', 'bench/out/', 'node_modules/']),
+  globalIgnores(['.tools/', 'build/', 'dist/', 'prebuilds/', 'bench/out/', 'node_modules/']),
   {
     files: ['**/*.ts'],
     extends: [js.configs.recommended, tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

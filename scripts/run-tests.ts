@@ -1,5 +1,5 @@
 /**
- * Runs the tests: `node scripts/run-tests.ts [FILE or FOLDER]…`, all of test/ by default.
+ * Runs the tests: `node scripts/run-tests.ts [FILE or FOLDER]…`; by default all of test/ but what takes tools of its own.
  *
  * How it works: node:test's own runner, a process for each file, in an order that fails early: unit first, then models, then what mounts,
  * breaks and kills. Each process is watched for what it leaves behind (test/support/leaks.ts). A file that does not end is
@@ -17,7 +17,10 @@ import { spec } from 'node:test/reporters';
 import { describeLeftovers, endLeftovers, findLeftovers, MARKER } from '../test/support/leftovers.ts';
 
 /** Folders of test/ in the order they run; others come after these. */
-const ORDER = ['unit', 'model', 'conformance', 'posix', 'mount', 'faults', 'crash', 'cluster'];
+const ORDER = ['unit', 'model', 'conformance', 'posix', 'mount', 'faults', 'crash', 'packaging', 'cluster'];
+
+/** Folders of test/ that run only where they are named: `make test-image` builds a container image. */
+const APART = ['image'];
 
 /** The longest that one file may take. */
 const FILE_LIMIT_MS = Number(process.env['TEST_FILE_LIMIT_MS'] ?? 900_000);
@@ -32,15 +35,19 @@ function testFiles(wanted: readonly string[]): string[] {
   const files = named.flatMap((path) => {
     const full = resolve(path);
     if (!statSync(full).isDirectory()) return [full];
-    return globSync('**/*.test.ts', { cwd: full }).map((file) => join(full, file));
+    const found = globSync('**/*.test.ts', { cwd: full });
+    return found.filter((file) => wanted.length > 0 || !APART.includes(topOf(file))).map((file) => join(full, file));
   });
   return [...new Set(files)].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
 function rank(file: string): number {
-  const folder = relative(join(root, 'test'), file).split('/')[0] ?? '';
-  const place = ORDER.indexOf(folder);
+  const place = ORDER.indexOf(topOf(relative(join(root, 'test'), file)));
   return place < 0 ? ORDER.length : place;
+}
+
+function topOf(path: string): string {
+  return path.split('/')[0] ?? '';
 }
 
 /** Kills children of ours that live longer than the limit. */

@@ -1,6 +1,7 @@
 // The addon's door: the Engine class and the few system calls that node has no function for.
 #include <dlfcn.h>
 #include <napi.h>
+#include <openssl/opensslv.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -86,6 +87,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("raiseDescriptorLimit", Napi::Function::New(env, raise_descriptor_limit));
   exports.Set("preload", Napi::Function::New(env, preload));
   exports.Set("xxh64", Napi::Function::New(env, hash));
+  // OpenSSL keeps its ABI within a major version; src/native/addon-file.ts compares this one with node's own.
+  exports.Set("opensslMajor", Napi::Number::New(env, OPENSSL_VERSION_MAJOR));
   return exports;
 }
 

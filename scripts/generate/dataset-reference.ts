@@ -9,10 +9,10 @@ import { FIELDS, manifestJsonSchema, type FieldRow } from '../../src/dataset/man
 /** The parts of a JSON Schema that are shown. */
 interface JsonSchema {
   readonly type?: string;
-  readonly const?: unknown;
+  readonly const?: string | number | boolean;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly JsonSchema[];
-  readonly default?: unknown;
+  readonly default?: string | number | boolean | object;
   readonly description?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
@@ -69,8 +69,8 @@ const HEAD =
 
 /** The page. */
 export function datasetReference(): string {
-  const node = fieldsOf(manifestJsonSchema('node') as JsonSchema);
-  const kubernetes = fieldsOf(manifestJsonSchema('kubernetes') as JsonSchema);
+  const node = fieldsOf(manifestJsonSchema('node'));
+  const kubernetes = fieldsOf(manifestJsonSchema('kubernetes'));
   const rows: string[] = [];
   for (const field of merged(node, kubernetes)) {
     const there = (fields: readonly Field[]): Field | undefined => fields.find(({ path }) => path === field.path);

@@ -4,6 +4,7 @@
 import { EXIT, EXIT_CODE_OF, type ExitCode } from '../base/errors/exit.ts';
 import {
   cacheDiskType,
+  examineAddon,
   examineCacheDisk,
   examineMachine,
   examineMounts,
@@ -42,6 +43,7 @@ export async function doctor(request: DoctorRequest, context: Context): Promise<
   // The rest as a mount would have it without options.
   const { memory, cacheFloor } = parseMountOptions('s3://any', {});
   const findings = [
+    examineAddon(),
     ...examineMachine(memory, typeOf(request.cacheDir)),
     ...(await examineCacheDisk(request.cacheDir, cacheFloor)),
     ...examineMounts(readMounts(), registry),

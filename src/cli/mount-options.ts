@@ -37,10 +37,12 @@ const MOUNT_OPTIONS = z
     logLevel: values.converted(parseLogLevels).prefault('info'),
   })
   .superRefine(({ cacheSize, memory, blockSize }, context) => {
-    for (const [name, bytes] of [['cacheSize', cacheSize] as const, ['memory', memory] as const]) {
-      const wrong = values.cacheTooSmall(bytes, blockSize, '--block-size');
-      if (wrong !== null) context.addIssue({ code: 'custom', path: [name], message: wrong });
-    }
+    const wrong = {
+      cacheSize: values.cacheTooSmall(cacheSize, blockSize, '--block-size'),
+      memory: values.memoryTooSmall(memory, blockSize, '--block-size'),
+    };
+    for (const [name, message] of Object.entries(wrong))
+      if (message !== null) context.addIssue({ code: 'custom', path: [name], message });
   })
   .refine(({ cacheFloor }) => cacheFloor.kind === 'size' || cacheFloor.share < 1, {
     path: ['cacheFloor'],

@@ -1,16 +1,15 @@
 /**
  * The two system calls that commands need of the native addon, loaded only by those that do.
  */
-import { DlfsError } from '../base/errors.ts';
 import type { NativeBinding } from '../native/binding.ts';
 
-/** umount2(2): an errno, 0 on success. @throws DlfsError `internal` where the addon is not built */
+/** umount2(2): an errno, 0 on success. @throws DlfsError `unsupported` where there is no addon that works */
 export async function loadUnmount(): Promise<NativeBinding['unmount']> {
   const native = await load();
   return (dir, lazy) => native.unmount(dir, lazy);
 }
 
-/** flock(2), exclusive and non-blocking: an errno, 0 on success. @throws DlfsError `internal` where the addon is not built */
+/** flock(2), exclusive and non-blocking: an errno, 0 on success. @throws DlfsError `unsupported` where there is no addon that works */
 export async function loadLock(): Promise<NativeBinding['lock']> {
   const native = await load();
   return (fd) => native.lock(fd);
@@ -18,11 +17,5 @@ export async function loadLock(): Promise<NativeBinding['lock']> {
 
 async function load(): Promise<NativeBinding> {
   const { loadNative } = await import('../native/binding.ts');
-  try {
-    return loadNative();
-  } catch (error) {
-    throw new DlfsError('internal', 'the native part is not built, or not for this Node.js: make build', {
-      cause: error,
-    });
-  }
+  return loadNative();
 }

@@ -11,6 +11,7 @@ import type { ServeOptions } from './serve-options.ts';
 import { openMountApi, type MountApiOptions } from './api/mount-api.ts';
 import { RecentErrors } from './node/recent-errors.ts';
 import { DataPlane, type DataPlaneDependencies } from './node/data-plane.ts';
+import type { DatasetJobs } from './jobs/dataset-jobs.ts';
 import type { OpenMode } from './open-mode.ts';
 import { StatsFile } from './stats-file.ts';
 import type { ServingStats } from './stats.ts';
@@ -26,6 +27,8 @@ export interface Serving extends AsyncDisposable {
   stats(): ServingStats;
   /** Lists the source anew and switches to what is found. */
   refresh(): Promise<void>;
+  /** Jobs, pins and listings of files. */
+  readonly jobs: DatasetJobs;
 }
 
 /**
@@ -63,6 +66,7 @@ export async function serve(
     ended: dataset.ended,
     stats: () => dataset.stats(),
     refresh: () => dataset.refresh(),
+    jobs: dataset.jobs,
     [Symbol.asyncDispose]: () => (disposed ??= held.disposeAsync()),
   };
 }

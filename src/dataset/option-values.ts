@@ -21,6 +21,12 @@ const MAX_BLOCK = 16 * 1024 * 1024;
 /** A run under way, one being written and a few that readers hold must fit at once; less would serve nothing but waits. */
 export const MIN_BLOCKS = 8;
 
+/**
+ * One READ of the kernel is a mebibyte at most and is answered whole: with less than a few of them, blocks that cannot be stored
+ * would wait for each other until all of them time out.
+ */
+export const MIN_MEMORY = 16 * 1024 * 1024;
+
 /** A refresh more often than once a second would be all that the origin hears. */
 const MIN_REFRESH_MS = 1000;
 
@@ -160,4 +166,11 @@ export const DEFAULTS = {
 /** Why a cache of so many bytes cannot serve blocks of that size; null: it can. @param say how the place names the block size */
 export function cacheTooSmall(bytes: number, block: number, say: string): string | null {
   return bytes >= MIN_BLOCKS * block ? null : `must hold ${MIN_BLOCKS} blocks at least: give more, or a smaller ${say}`;
+}
+
+/** Why buffers of so many bytes cannot serve blocks of that size; null: they can. @param say how the place names the block size */
+export function memoryTooSmall(bytes: number, block: number, say: string): string | null {
+  const tooSmall = cacheTooSmall(bytes, block, say);
+  if (tooSmall !== null || bytes >= MIN_MEMORY) return tooSmall;
+  return `must be ${formatSize(MIN_MEMORY)} at least: several reads of a mebibyte wait in it`;
 }

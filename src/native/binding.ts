@@ -9,7 +9,8 @@
  * 1. Calls are cheap and never wait, but for `close()`.
  * 2. Buffers that are passed in are used during the call only, but for that of `read`.
  */
-import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { openAddon, processRuntime } from './addon-file.ts';
 
 /** Threads and memory of an engine. */
 export interface EngineOptions {
@@ -271,13 +272,16 @@ export interface NativeBinding {
   preload(path: string): string;
   /** XXH64 with seed 0. */
   xxh64(bytes: Uint8Array): bigint;
+  /** The major version of the OpenSSL whose headers it was compiled with; `addon-file.ts` compares it with node's. */
+  readonly opensslMajor: number;
 }
 
 /**
  * Loads the addon.
  * @returns its exports
- * @throws Error when it was not built (`make build`) or does not fit this node
+ * @throws DlfsError `unsupported` where there is none that works on this machine; see `addon-file.ts`
  */
 export function loadNative(): NativeBinding {
-  return createRequire(import.meta.url)('../../build/Release/dlfs.node') as NativeBinding;
+  // src/native/ and, compiled, dist/native/: the package's root is two up from both.
+  return openAddon(fileURLToPath(new URL('../..', import.meta.url)), processRuntime()) as NativeBinding;
 }

@@ -32,6 +32,8 @@ export interface CallOptions {
   readonly uid?: number;
   readonly cwd?: string;
   readonly program?: string;
+  /** Milliseconds until it is killed. */
+  readonly limitMs?: number;
 }
 
 /** The keys of the origin. */
@@ -164,13 +166,13 @@ export async function sleeperIn(dir: string): Promise<ChildProcess> {
 
 /** Runs a program to its end. */
 export async function call(program: string, args: readonly string[], options: CallOptions): Promise<Result> {
-  const { env, uid, cwd } = options;
+  const { env, uid, cwd, limitMs = CALL_LIMIT_MS } = options;
   const child = spawn(program, args, {
     ...(env === undefined ? {} : { env }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: CALL_LIMIT_MS,
+    timeout: limitMs,
     killSignal: 'SIGKILL',
   });
   let [out, err] = ['', ''];

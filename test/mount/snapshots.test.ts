@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { storedObject, BytesContent } from '../../demo/endpoint/index.ts';
+import { BytesContent, storedObject, type InjectedFault, type RequestInfo } from '../../demo/endpoint/index.ts';
 import { digestOf, generated, seedOf } from '../posix/content.ts';
 import { fails, outcome } from '../posix/expect.ts';
 import { O } from '../posix/linux.ts';
@@ -104,6 +104,27 @@ test('the listing of all is completed in the background: what nobody has looked 
   await target.mount.startAgain();
   target.origin.faults.inject({ kind: 'list' }, { type: 'error', status: 403, code: 'AccessDenied' });
   await seesAll(target);
+});
+
+test('a directory that somebody looks into while the listing of all is at it is asked for once', async () => {
+  const tree = new Tree(Array.from({ length: 2500 }, (_, number) => file(`wide/${number}`, 10)));
+  const reached = Promise.withResolvers<InjectedFault>();
+  await using target = await DlfsTarget.start(tree, {
+    open: 'stateless',
+    args: ['--refresh', 'never'],
+    before: ({ faults }) => {
+      const wide = { kind: 'list', when: ({ prefix }: RequestInfo) => prefix === 'data/wide/' } as const;
+      reached.resolve(faults.inject(wide, { type: 'stall', after: 'nothing' }));
+    },
+  });
+  const stalled = await reached.promise;
+  await stalled.hit();
+  const names = target.helper.call('listdir', at(target, 'wide'));
+  stalled.release();
+  assert.equal((await names).length, 2500);
+  await target.mount.logged(/listing is complete/, SOON_MS);
+  const pages = target.origin.requests.filter(({ kind, prefix }) => kind === 'list' && prefix === 'data/wide/');
+  assert.equal(pages.length, 3);
 });
 
 for (const open of OPEN_MODES) {

@@ -46,6 +46,11 @@ function textOf(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
+/** Whether a module's URL is made in place, with an extension that only a checkout has. */
+function namesModuleByHand(text: string): boolean {
+  return /new URL\(\s*['"`][^'"`]*\.ts\b/.test(text);
+}
+
 const product = readModules(ROOT, 'src');
 const tooling = ['bench', 'demo', 'scripts', 'test'].flatMap((folder) => readModules(ROOT, folder));
 const native = globSync('native/src/**/*.{cc,h}', { cwd: ROOT }).sort();
@@ -100,6 +105,11 @@ describe('the checks themselves', () => {
     assert.equal(graph({ a: ['b', 'c'], b: ['d'], c: ['d'], d: [] }), null);
   });
 
+  test('see a module that is started by a URL with an extension of its own', () => {
+    assert.equal(namesModuleByHand("new Worker(new URL('./thread.ts', import.meta.url))"), true);
+    assert.equal(namesModuleByHand("new Worker(moduleUrl('./thread.ts', import.meta.url))"), false);
+  });
+
   test('refuse an import upwards, sideways, and out of src/', () => {
     const from = (path: string, to: string): number => forbiddenImports({ path, imports: [to] }).length;
     assert.equal(from('src/base/a.ts', 'src/dataset/b.ts'), 1);
@@ -142,6 +152,14 @@ describe('the product', () => {
     const shipped = [...product, ...tooling.filter(({ path }) => path.startsWith('demo/'))];
     assert.deepEqual(foreign(shipped, dependencies), []);
     assert.deepEqual(foreign(tooling, { ...dependencies, ...devDependencies }), []);
+  });
+
+  test('names modules that it starts by moduleUrl, so that they are found compiled, too', () => {
+    const byHand = product.filter(({ path }) => namesModuleByHand(textOf(path)));
+    assert.deepEqual(
+      byHand.map(({ path }) => path),
+      [],
+    );
   });
 
   test('documents every export', () => {

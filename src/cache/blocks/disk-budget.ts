@@ -18,9 +18,15 @@ import { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
 import { mergeColdest } from '../policy/coldest.ts';
-import type { EvictionCandidate, EvictionChoice, EvictionNeed, EvictionPolicy } from '../policy/eviction.ts';
+import {
+  usedBefore,
+  type EvictionCandidate,
+  type EvictionChoice,
+  type EvictionNeed,
+  type EvictionPolicy,
+} from '../policy/eviction.ts';
 import type { DiskSpace, QuotaLimits, QuotaState } from '../policy/quota.ts';
-import { SpaceLedger, worstOf, type SpaceVerdict } from '../policy/space-ledger.ts';
+import { SpaceLedger, worstOf, type SpaceAccount, type SpaceVerdict } from '../policy/space-ledger.ts';
 import { ShortageLog } from './shortage-log.ts';
 import { Space, type SpaceOptions } from './space.ts';
 
@@ -46,6 +52,17 @@ export interface DiskBudgetStats {
   readonly totalBytes: number | null;
 }
 
+/** Whom an eviction makes room for. */
+export interface EvictionCause {
+  /** The object, which may have to give up blocks of its own; 0 for none. */
+  readonly ino: number;
+  /** Nothing that was used since then, on the wall clock, leaves; Infinity: whatever is coldest. */
+  readonly spareSince: number;
+}
+
+/** An eviction for the disk's sake. */
+export const NOBODY: EvictionCause = { ino: 0, spareSince: Infinity };
+
 /** A candidate with the dataset that it belongs to. */
 export interface OwnedCandidate extends EvictionCandidate {
   readonly owner: Space;
@@ -60,7 +77,7 @@ const CHECK_EVERY = 2_000;
 export class DiskBudget implements Disposable {
   readonly ledger: SpaceLedger;
   readonly policy: EvictionPolicy;
-  readonly #limit: number;
+  readonly #limits: QuotaLimits;
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -77,7 +94,7 @@ export class DiskBudget implements Disposable {
   constructor(options: DiskBudgetOptions) {
     this.ledger = new SpaceLedger(options.limits);
     this.policy = options.policy;
-    this.#limit = options.limits.bytes;
+    this.#limits = options.limits;
     this.#folder = options.folder;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -100,7 +117,12 @@ export class DiskBudget implements Disposable {
 
   /** Bytes that all can have together at most. */
   get capacity(): number {
-    return Math.min(this.#limit, this.#disk?.totalBytes ?? Infinity);
+    return Math.min(this.#limits.bytes, this.#disk?.totalBytes ?? Infinity);
+  }
+
+  /** What one of them could hold at most now, if the others gave up what they can spare. */
+  async holdable(account: SpaceAccount): Promise<EvictionNeed> {
+    return this.ledger.holdable(account, await this.disk());
   }
 
   /** Gauges. */
@@ -146,7 +168,7 @@ export class DiskBudget implements Disposable {
     });
     this.#shortage.note(worstOf([this.ledger.state, ...states]), decision.kind === 'admit' ? null : decision.reason);
     this.#shortage.sayRoom();
-    if (decision.kind !== 'admit' && decision.need !== null) await this.evict(null, 0, decision.need);
+    if (decision.kind !== 'admit' && decision.need !== null) await this.evict(null, NOBODY, decision.need);
   }
 
   /** Logs where all together stand, when a request found it to be worse than before. */
@@ -159,15 +181,15 @@ export class DiskBudget implements Disposable {
   /**
    * Makes room out of what all have.
    * @param asker for whose sake; null: for the disk's
-   * @param ino the object that asks, which may have to give up blocks of its own
+   * @param cause what it is for
    * @returns whether anything was freed
    */
-  async evict(asker: Space | null, ino: number, need: EvictionNeed): Promise<boolean> {
+  async evict(asker: Space | null, cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
     if (this.#evicting !== null) {
       await this.#evicting;
       return true; // somebody made room meanwhile: decide anew
     }
-    const work = this.#evictNow(asker, ino, need);
+    const work = this.#evictNow(asker, cause, need);
     this.#evicting = work.then(
       () => undefined,
       () => undefined,
@@ -183,8 +205,8 @@ export class DiskBudget implements Disposable {
     this.#timer[Symbol.dispose]();
   }
 
-  async #evictNow(asker: Space | null, ino: number, need: EvictionNeed): Promise<boolean> {
-    const { victims, shortfall } = this.#choose(asker, need);
+  async #evictNow(asker: Space | null, { ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
+    const { victims, shortfall } = this.#choose(asker, need, spareSince);
     const byOwner = Map.groupBy(victims, ({ owner }) => owner);
     const freed = await Promise.all(
       [...byOwner].map(async ([owner, own]) => {
@@ -197,16 +219,17 @@ export class DiskBudget implements Disposable {
       }),
     );
     let bytes = freed.reduce((sum, one) => sum + one, 0);
-    if (shortfall.bytes > 0 && asker !== null && ino !== 0) bytes += await asker.dropOwn(ino, shortfall.bytes);
+    if (shortfall.bytes > 0 && asker !== null && ino !== 0 && spareSince === Infinity)
+      bytes += await asker.dropOwn(ino, shortfall.bytes);
     if (bytes > 0) this.#log.debug('evicted', { files: victims.length, bytes });
     return bytes > 0 || victims.length > 0;
   }
 
-  #choose(asker: Space | null, need: EvictionNeed): EvictionChoice<OwnedCandidate> {
+  #choose(asker: Space | null, need: EvictionNeed, spareSince: number): EvictionChoice<OwnedCandidate> {
     const now = this.#clock.wall();
     const choose = (spaces: readonly Space[], lends: (space: Space) => boolean): EvictionChoice<OwnedCandidate> => {
       const sources = spaces.map((space) => space.cold(lends(space)));
-      return this.policy.choose(mergeColdest(sources, now), need, now);
+      return this.policy.choose(usedBefore(mergeColdest(sources, now), spareSince), need, now);
     };
     const all = [...this.#spaces];
     const lending = all.filter((space) => space === asker || space.account.spare > 0);

@@ -15,10 +15,10 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
 import type { ColdBound, ColdSource } from '../policy/coldest.ts';
-import type { EvictionCandidate, EvictionNeed } from '../policy/eviction.ts';
+import { usedBefore, type EvictionCandidate, type EvictionNeed } from '../policy/eviction.ts';
 import type { QuotaState } from '../policy/quota.ts';
 import type { AccountLimits, SpaceAccount, SpaceVerdict } from '../policy/space-ledger.ts';
-import type { DiskBudget, OwnedCandidate } from './disk-budget.ts';
+import { NOBODY, type DiskBudget, type EvictionCause, type OwnedCandidate } from './disk-budget.ts';
 import { ShortageLog } from './shortage-log.ts';
 
 /** What Space asks of the blocks' owner. */
@@ -106,6 +106,11 @@ export class Space implements Disposable {
     return Math.min(this.account.limits.bytes, this.#budget.capacity);
   }
 
+  /** What the dataset could hold at most now, all else evicted that may be: its quota, the limits of all, the disk above its floor. */
+  holdable(): Promise<{ readonly bytes: number; readonly files: number }> {
+    return this.#budget.holdable(this.account);
+  }
+
   /** Counters for stats. */
   stats(): SpaceStats {
     const { bytes, files, reservedBytes, state } = this.account;
@@ -123,11 +128,12 @@ export class Space implements Disposable {
   /**
    * Makes room for a run of object `ino` and reserves it.
    * @param need allocated bytes, and 1 file where the object has no cache file yet
+   * @param spareSince nothing that was used since then, on the wall clock, leaves for its sake
    * @returns true: reserved, hand back with `release`; false: serve without caching
    */
-  async admit(ino: number, need: EvictionNeed): Promise<boolean> {
+  async admit(ino: number, need: EvictionNeed, spareSince = Infinity): Promise<boolean> {
     try {
-      if (await this.#admit(ino, need)) return true;
+      if (await this.#admit({ ino, spareSince }, need)) return true;
     } catch (error) {
       this.#log.warn('room in the cache could not be made: serving without caching', { err: error });
     }
@@ -135,7 +141,7 @@ export class Space implements Disposable {
     return false;
   }
 
-  async #admit(ino: number, need: EvictionNeed): Promise<boolean> {
+  async #admit(cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
     // An eviction frees more than it must; a few rounds suffice unless others take the room meanwhile. What others evict is
     // not counted: each of them ends.
     for (let round = 0; round < ROUNDS;) {
@@ -150,7 +156,7 @@ export class Space implements Disposable {
       if (decision.need === null) return false;
       const isOthers = scope === 'own' ? this.#evicting !== null : this.#budget.isEvicting;
       if (!isOthers) round += 1;
-      const work = scope === 'own' ? this.#evict(ino, decision.need) : this.#budget.evict(this, ino, decision.need);
+      const work = scope === 'own' ? this.#evict(cause, decision.need) : this.#budget.evict(this, cause, decision.need);
       if (!(await work)) return false;
     }
     return false;
@@ -187,7 +193,7 @@ export class Space implements Disposable {
   async relimit(limits: AccountLimits): Promise<void> {
     this.account.relimit(limits);
     const { decision } = this.account.check(await this.#budget.disk());
-    if (decision.kind !== 'admit' && decision.need !== null) await this.#evict(0, decision.need);
+    if (decision.kind !== 'admit' && decision.need !== null) await this.#evict(NOBODY, decision.need);
   }
 
   /** Tells that there is room again, once there is. Called from time to time. */
@@ -229,12 +235,12 @@ export class Space implements Disposable {
   }
 
   /** @returns whether anything was freed */
-  async #evict(ino: number, need: EvictionNeed): Promise<boolean> {
+  async #evict(cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
     if (this.#evicting !== null) {
       await this.#evicting;
       return true; // somebody made room meanwhile: decide anew
     }
-    const work = this.#evictNow(ino, need);
+    const work = this.#evictNow(cause, need);
     this.#evicting = work.then(
       () => undefined,
       () => undefined,
@@ -246,11 +252,15 @@ export class Space implements Disposable {
     }
   }
 
-  async #evictNow(ino: number, need: EvictionNeed): Promise<boolean> {
+  async #evictNow({ ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
     const candidates = { [Symbol.iterator]: () => this.#host.candidates(OWN_PAGE) };
-    const { victims, shortfall } = this.#budget.policy.choose(candidates, need, this.#clock.wall());
+    const { victims, shortfall } = this.#budget.policy.choose(
+      usedBefore(candidates, spareSince),
+      need,
+      this.#clock.wall(),
+    );
     let bytes = victims.length > 0 ? await this.drop(victims) : 0;
-    if (shortfall.bytes > 0 && ino !== 0) bytes += await this.dropOwn(ino, shortfall.bytes);
+    if (shortfall.bytes > 0 && ino !== 0 && spareSince === Infinity) bytes += await this.dropOwn(ino, shortfall.bytes);
     if (bytes > 0) this.#log.debug('evicted', { files: victims.length, bytes });
     return bytes > 0 || victims.length > 0;
   }

@@ -33,4 +33,26 @@ export interface BlockStoreOptions {
   readonly busy: (ino: number) => boolean;
   /** Where the object's readers are, for an object that is larger than the cache. */
   readonly readers: (ino: number) => readonly PlannedReader[];
+  /** Whether the object is not to be evicted. */
+  readonly pinned: (ino: number) => boolean;
+}
+
+/** What dropping objects gave back. */
+export interface DropReport {
+  /** Allocated bytes, those of open files included. */
+  readonly bytes: number;
+  readonly files: number;
+  /** Unlinked, but open in the kernel: the space comes back with the last close. */
+  readonly openBytes: number;
+  readonly openFiles: number;
+}
+
+/** The sum of several. */
+export function sumOf(reports: readonly DropReport[]): DropReport {
+  return {
+    bytes: reports.reduce((sum, report) => sum + report.bytes, 0),
+    files: reports.reduce((sum, report) => sum + report.files, 0),
+    openBytes: reports.reduce((sum, report) => sum + report.openBytes, 0),
+    openFiles: reports.reduce((sum, report) => sum + report.openFiles, 0),
+  };
 }

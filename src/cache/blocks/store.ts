@@ -16,17 +16,17 @@
 import type { Timer } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
 import type { NativeEvent } from '../../native/events.ts';
-import type { EvictionCandidate } from '../policy/eviction.ts';
 import type { BlockGeometry } from '../policy/geometry.ts';
 import { Attachments } from './attachments.ts';
 import { absentRanges } from './block-set.ts';
+import { candidates } from './candidates.ts';
 import { BLOCK_STATE } from '../../native/binding.ts';
 import { BlockLedger } from './block-ledger.ts';
 import { OwnRoom } from './own-room.ts';
 import { Publisher } from './publisher.ts';
 import { RecencyFeed } from './recency-feed.ts';
 import type { Space } from './space.ts';
-import type { BlockStoreOptions } from './store-options.ts';
+import { sumOf, type BlockStoreOptions, type DropReport } from './store-options.ts';
 
 /** A group is committed when it has this many blocks … */
 const GROUP_BLOCKS = 512;
@@ -36,10 +36,8 @@ const GROUP_AGE = 500;
 const COMMIT_AGAIN = 5_000;
 /** How often reads are told to the index, in milliseconds. */
 const TOUCH_EVERY = 5_000;
-/** Objects whose last commit is younger than this are not candidates for eviction, in milliseconds. */
+/** Milliseconds to wait, when stopping, for blocks on their way to the disk. */
 const SETTLE = 2_000;
-/** Candidates are read by pages that grow by this factor, while most of them cannot leave. */
-const PAGE_GROWTH = 4;
 /** Blocks committed at once at most. */
 const MAX_GROUP = 4096;
 /** Milliseconds between looks at blocks on their way to the disk when stopping; `SETTLE` is the limit. */
@@ -68,6 +66,7 @@ export class BlockStore implements AsyncDisposable {
   #commitFailed = false;
   readonly #storeFailures = new Set<number>();
   #lost = 0;
+  readonly #lostListeners = new Set<(ino: number, block: number) => void>();
   /** The index could not be written for want of space; said once, until it can. */
   #indexFull = false;
   #closing = false;
@@ -83,8 +82,10 @@ export class BlockStore implements AsyncDisposable {
       initial: { bytes: totals.bytes, files: totals.files },
       coldSince: options.index.coldest(1)[0]?.usedMs ?? 0,
       host: {
-        candidates: (page) => this.#candidates(page),
-        dropObjects: (inos) => this.dropObjects(inos),
+        candidates: (page) => candidates(options, page, (ino) => this.isInUse(ino)),
+        dropObjects: async (inos) => {
+          await this.dropObjects(inos);
+        },
         dropOwn: (ino, bytes) => this.#dropOwn(ino, bytes),
       },
     });
@@ -123,6 +124,12 @@ export class BlockStore implements AsyncDisposable {
     return this.#lost;
   }
 
+  /** Tells of each block that is not as it should be, until disposed. */
+  onLostBlock(listener: (ino: number, block: number) => void): Disposable {
+    this.#lostListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#lostListeners.delete(listener) };
+  }
+
   /** Whether nothing of an unclean stop is left to be verified, and the index knows all that is stored. */
   get proven(): boolean {
     return this.#attachments.proven && this.#ledger.pending.length === 0;
@@ -141,6 +148,18 @@ export class BlockStore implements AsyncDisposable {
   /** Whether something of the object is being fetched, written or not committed yet. */
   inMotion(ino: number): boolean {
     return this.#ledger.has(ino) || this.#o.busy(ino);
+  }
+
+  /** Whether the object must not leave now: something of it is being fetched, committed, dropped or read back. */
+  isInUse(ino: number): boolean {
+    if (this.#o.busy(ino) || this.#dropping.has(ino) || this.#attachments.isChecking(ino)) return true;
+    return (this.#ledger.get(ino)?.uncommitted ?? 0) > 0;
+  }
+
+  /** Makes the data plane know the file; what an unclean stop left of it is verified first. */
+  async attach(ino: number): Promise<void> {
+    await this.#attachments.prove(ino);
+    this.resolve(ino);
   }
 
   /** Gives back space of the object's cache file that no known block uses. */
@@ -181,6 +200,11 @@ export class BlockStore implements AsyncDisposable {
     return geometry.blocks === 0 ? 1 : Math.min(1, this.#ledger.blocksOf(ino) / geometry.blocks);
   }
 
+  /** What the object's blocks take on the disk, committed or not. */
+  allocatedOf(ino: number): number {
+    return this.#ledger.get(ino)?.bytes ?? this.#o.index.object(ino)?.bytes ?? 0;
+  }
+
   /** What a run of these blocks will take of the disk. */
   needOf(ino: number, first: number, count: number): { bytes: number; files: number } {
     const bytes = this.geometryOf(ino).allocatedOfRange({ first, count });
@@ -213,6 +237,7 @@ export class BlockStore implements AsyncDisposable {
     if (this.#dropping.has(ino) || (!this.#ledger.has(ino) && this.#o.index.object(ino) === null)) return;
     if (this.#ledger.hold(ino).order?.has(idx) === false) return;
     this.#lost += 1;
+    for (const listener of this.#lostListeners) listener(ino, idx);
     this.#o.log.warn('a cached block is damaged and will be fetched again', { ino, block: idx, errno: event.c });
     const range = { first: idx, count: 1 };
     this.#ledger.forget(ino, range);
@@ -228,8 +253,11 @@ export class BlockStore implements AsyncDisposable {
     else this.space.freed(bytes, 1);
   }
 
-  /** Drops whole objects from index, data plane and disk. One drop of an object at a time. */
-  async dropObjects(inos: readonly number[]): Promise<void> {
+  /**
+   * Drops whole objects from index, data plane and disk. One drop of an object at a time.
+   * @returns what they took, and of that what the kernel still has open: its space comes back with the last close
+   */
+  async dropObjects(inos: readonly number[]): Promise<DropReport> {
     const { index } = this.#o;
     for (const ino of inos) await this.#dropping.get(ino);
     const rows = new Map(inos.map((ino) => [ino, index.object(ino)]));
@@ -239,7 +267,7 @@ export class BlockStore implements AsyncDisposable {
       .then(() => Promise.all(inos.map((ino) => this.#dropOne(ino, rows.get(ino) ?? null))));
     for (const ino of inos) this.#dropping.set(ino, work);
     try {
-      await work;
+      return sumOf(await work);
     } finally {
       for (const ino of inos) if (this.#dropping.get(ino) === work) this.#dropping.delete(ino);
     }
@@ -256,7 +284,7 @@ export class BlockStore implements AsyncDisposable {
     this.space.recount(totals.bytes + pending, totals.files + fresh.size);
   }
 
-  async #dropOne(ino: number, row: { readonly bytes: number } | null): Promise<void> {
+  async #dropOne(ino: number, row: { readonly bytes: number } | null): Promise<DropReport> {
     const { host, volume } = this.#o;
     const done = await host.task((task) => {
       host.engine.dropFile(volume, task, ino);
@@ -277,6 +305,7 @@ export class BlockStore implements AsyncDisposable {
       host.engine.states(volume, ino, block.idx, state);
       if (state[0] === BLOCK_STATE.resident) this.#ledger.count(block);
     }
+    return { bytes, files, openBytes: open ? bytes : 0, openFiles: open ? files : 0 };
   }
 
   /** Syncs and commits everything that is stored; what cannot be committed stays, and the stop is not clean. */
@@ -368,6 +397,8 @@ export class BlockStore implements AsyncDisposable {
     this.#commitFailed = false;
     this.#indexFull = false;
     if (unknown.length > 0) await this.dropForgotten(unknown);
+    const pinned = [...inos].filter((ino) => this.#o.pinned(ino));
+    if (pinned.length > 0) await this.#o.index.setPinned(pinned, true);
     for (const ino of inos) this.#settled(ino);
   }
 
@@ -384,40 +415,12 @@ export class BlockStore implements AsyncDisposable {
     if (this.publishes) this.#publisher.publish(ino);
   }
 
-  /** Coldest first, page by page, as far as the policy reads. */
-  *#candidates(first: number): Generator<EvictionCandidate> {
-    const { host, volume, index, clock } = this.#o;
-    const now = clock.wall();
-    const fresh = new Set(this.#ledger.pending.map((block) => block.ino));
-    for (let seen = 0, page = first; ; page *= PAGE_GROWTH) {
-      const colds = index.coldest(page);
-      for (const cold of colds.slice(seen)) {
-        const busy =
-          this.#o.busy(cold.ino) ||
-          fresh.has(cold.ino) ||
-          this.#dropping.has(cold.ino) ||
-          this.#attachments.isChecking(cold.ino);
-        yield {
-          id: cold.ino,
-          bytes: cold.bytes,
-          files: 1,
-          lastUsed: cold.usedMs,
-          superseded: cold.superseded,
-          open: host.engine.openCount(volume, cold.ino) > 0,
-          ...(busy ? { pinnedUntil: now + SETTLE } : {}),
-        };
-      }
-      if (colds.length < page) return;
-      seen = colds.length;
-    }
-  }
-
   async #dropOwn(ino: number, bytes: number): Promise<number> {
     await this.#attachments.prove(ino);
     const { order } = this.#ledger.hold(ino);
-    // A published file leaves whole or not at all.
+    // A published file leaves whole or not at all; a pinned one stays.
     const whole = this.#publisher.holds(ino) || this.#o.index.object(ino)?.state === 2;
-    if (order === null || whole || this.#dropping.has(ino)) return 0;
+    if (order === null || whole || this.#dropping.has(ino) || this.#o.pinned(ino)) return 0;
     return await this.#whileForgetting(ino, this.#ownRoom.free(ino, order, bytes));
   }
 

@@ -5,6 +5,8 @@
  * subfolder at a time: files that the index does not know are deleted, allocated space that no known block uses is given back,
  * and files that lost data are dropped, to be fetched again.
  *
+ * A look (`dry`) finds the same and touches nothing.
+ *
  * Invariants:
  * 1. What is being fetched or written now is left alone.
  * 2. Nothing outside the 256 numbered subfolders is looked at, and no name there becomes a path unless it is a plain number.
@@ -15,6 +17,7 @@ import { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { ALLOCATION_UNIT } from '../policy/geometry.ts';
 import type { CacheIndex } from '../index/index.ts';
+import { SUBFOLDERS, subfolderName } from './object-path.ts';
 import type { BlockStore } from './store.ts';
 
 /** What the sweep works on. */
@@ -24,17 +27,20 @@ export interface SweepOptions {
   readonly index: Pick<CacheIndex, 'audit'>;
   readonly store: BlockStore;
   readonly log: Logger;
+  /** Look only; the report says what would have been done. */
+  readonly dry?: boolean;
 }
 
 /** What a sweep found. */
 export interface SweepReport {
   files: number;
   deleted: number;
+  /** What the deleted ones took. */
+  deletedBytes: number;
   trimmed: number;
   damaged: number;
 }
 
-const SUBFOLDERS = 256;
 const SECTOR = 512;
 const NAME = /^[1-9]\d{0,15}$/;
 
@@ -62,11 +68,11 @@ export class Sweep implements AsyncDisposable {
 
   /** Runs it to its end. @throws DlfsError when the folder cannot be read */
   async run(): Promise<SweepReport> {
-    const report = { files: 0, deleted: 0, trimmed: 0, damaged: 0 };
+    const report = { files: 0, deleted: 0, deletedBytes: 0, trimmed: 0, damaged: 0 };
     for (let number = 0; number < SUBFOLDERS && !this.#stopped; number++) {
-      await this.#subfolder(join(this.#o.objects, number.toString(16).padStart(2, '0')), report);
+      await this.#subfolder(join(this.#o.objects, subfolderName(number)), report);
     }
-    if (!this.#stopped) await this.#o.store.proveRest();
+    if (!this.#stopped && this.#o.dry !== true) await this.#o.store.proveRest();
     return report;
   }
 
@@ -87,7 +93,7 @@ export class Sweep implements AsyncDisposable {
     for (const name of await namesIn(folder)) {
       const path = join(folder, name);
       if (!NAME.test(name)) {
-        await unlink(path).catch(() => undefined); // a folder stays: it is not ours
+        if (this.#o.dry !== true) await unlink(path).catch(() => undefined); // a folder stays: it is not ours
         continue;
       }
       const ino = Number(name);
@@ -99,10 +105,14 @@ export class Sweep implements AsyncDisposable {
     const found = await index.audit(files);
     // A file that was committed between the look at the disk and the one at the index only seems short.
     const again = await index.audit(await Promise.all(found.short.map((ino) => this.#allocated(folder, ino))));
-    const dead = [...found.orphans, ...found.unindexed, ...again.short].filter((ino) => !store.inMotion(ino));
-    if (dead.length > 0) await store.dropObjects(dead);
-    for (const ino of found.excess) await store.trim(ino);
-    report.deleted += found.orphans.length + found.unindexed.length;
+    const unknown = new Set([...found.orphans, ...found.unindexed]);
+    report.deletedBytes += files.reduce((sum, file) => sum + (unknown.has(file.ino) ? file.allocated : 0), 0);
+    if (this.#o.dry !== true) {
+      const dead = [...unknown, ...again.short].filter((ino) => !store.inMotion(ino));
+      if (dead.length > 0) await store.dropObjects(dead);
+      for (const ino of found.excess) await store.trim(ino);
+    }
+    report.deleted += unknown.size;
     report.damaged += again.short.length;
     report.trimmed += found.excess.length;
   }

@@ -22,9 +22,9 @@ export interface FetchSupplies {
 
 /**
  * Demand may take what is free, readahead seven ninths of that: alone, readahead then leaves an eighth of what demand may have, as
- * it does of every other limit.
+ * it does of every other limit. In the same way jobs leave a quarter, and a scrub half.
  */
-const ALPHA: Readonly<Record<FetchPriority, number>> = { demand: 1, readahead: 7 / 9 };
+const ALPHA: Readonly<Record<FetchPriority, number>> = { demand: 1, readahead: 7 / 9, fill: 3 / 5, scrub: 1 / 3 };
 
 /** See the file's header. */
 export class FetchShares {

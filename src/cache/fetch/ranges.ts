@@ -1,5 +1,5 @@
 /**
- * Small pure helpers of the scheduler: names of ranges, spans of wishes, what a failure says about load.
+ * Small pure helpers of the scheduler: names of ranges, what is wanted, what a failure says about load.
  */
 import type { DlfsError } from '../../base/errors.ts';
 import { retryAfterOf } from '../../source/source-failure.ts';
@@ -14,11 +14,6 @@ export interface Wanted {
   maxRunBlocks: number;
 }
 
-/** Names a range in the book of failed tries. */
-export function attemptKey(range: QueuedRun): string {
-  return `${range.ino}:${range.first}`;
-}
-
 /** A range as fields of a log line. */
 export function describeRange(range: QueuedRun): { ino: number; first: number; count: number } {
   return { ino: range.ino, first: range.first, count: range.count };
@@ -31,20 +26,9 @@ export function outcomeOf(error: DlfsError): FetchOutcome {
   return { kind: 'neutral' };
 }
 
-/** The blocks between the first and the last that are wanted, a gap's width around them; null for none. */
-export function spanOf(wanted: Wanted, blocks: number): BlockRange | null {
-  let first = Infinity;
-  let end = 0;
-  for (const block of wanted.demand) {
-    first = Math.min(first, block);
-    end = Math.max(end, block + 1);
-  }
-  for (const range of wanted.readahead) {
-    if (range.count === 0) continue;
-    first = Math.min(first, range.first);
-    end = Math.max(end, range.first + range.count);
-  }
-  first = Math.max(0, first - 1);
-  end = Math.min(blocks, end + 1);
-  return first < end ? { first, count: end - first } : null;
+/** Whether any block of a range is wanted. */
+export function isWanted(wanted: Wanted, range: BlockRange): boolean {
+  const end = range.first + range.count;
+  for (const block of wanted.demand) if (block >= range.first && block < end) return true;
+  return wanted.readahead.some((ahead) => ahead.first < end && range.first < ahead.first + ahead.count);
 }

@@ -4,7 +4,8 @@
  * Invariants:
  * 1. Texts come from the origin or name it: they are bounded here and never trusted further.
  */
-import type { FailedReply, TransportFailureKind } from '../../source/source.ts';
+import { DlfsError } from '../../base/errors.ts';
+import type { FailedReply, Source, TransportFailureKind } from '../../source/source.ts';
 import type { NativeEvent } from '../../native/events.ts';
 
 /** A finished run. */
@@ -53,6 +54,25 @@ export function decodeRunEnd(event: NativeEvent): RunEnd {
     return { ...base, outcome: { kind: 'reply', reply } };
   }
   return { ...base, outcome: { kind: 'transport', how: kind, text } };
+}
+
+/**
+ * Why a run ended without all of its blocks.
+ * @param etag of the object as it was listed; empty where the origin gave none
+ */
+export function errorOfRun(
+  source: Pick<Source, 'failure' | 'transportFailure'>,
+  { key, etag }: { readonly key: string; readonly etag: string | undefined },
+  { outcome }: RunEnd,
+): DlfsError {
+  const changed = (): DlfsError =>
+    new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', { key });
+  if (outcome.kind === 'changed') return changed();
+  // An object without an etag that is shorter now: no condition has said so before the range could not be had.
+  if (outcome.kind === 'reply' && outcome.reply.status === 416 && etag === '') return changed();
+  if (outcome.kind === 'reply') return source.failure(key, outcome.reply);
+  if (outcome.kind === 'transport') return source.transportFailure(key, outcome.how, outcome.text);
+  return new DlfsError('internal', `a run ended as ${outcome.kind}`, { key });
 }
 
 /** Four texts, each ended by NUL, and the rest. */

@@ -2,6 +2,7 @@
  * What the fetch scheduler is made of, and what it tells of itself.
  */
 import type { Clock } from '../../base/clock.ts';
+import type { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NativeHost } from '../../native/host.ts';
 import type { Source } from '../../source/source.ts';
@@ -10,6 +11,7 @@ import type { NodeRow } from '../index/rows.ts';
 import type { ConcurrencySnapshot } from '../policy/concurrency.ts';
 import type { BatchPlanner } from './batch-planner.ts';
 import type { FetchShares } from './fetch-shares.ts';
+import type { QueuedRun } from './run-queue.ts';
 
 /** What the scheduler is made of. */
 export interface SchedulerOptions {
@@ -36,6 +38,14 @@ export interface SchedulerOptions {
   readonly log: Logger;
 }
 
+/** Who waits for what jobs have queued; hears of all runs of an object, whoever wanted them. */
+export interface RunObserver {
+  /** Blocks of the object have arrived, or a run of it has ended or may be asked for again. */
+  moved(ino: number): void;
+  /** Nobody tries any longer to fetch the range. */
+  gaveUp(range: QueuedRun, error: DlfsError): void;
+}
+
 /** Counters for stats. */
 export interface SchedulerStats {
   readonly gets: number;
@@ -44,6 +54,8 @@ export interface SchedulerStats {
   readonly retries: number;
   readonly demandRuns: number;
   readonly readaheadRuns: number;
+  /** For jobs and scrubs. */
+  readonly fillRuns: number;
   readonly queued: number;
   readonly running: number;
   readonly concurrency: ConcurrencySnapshot;

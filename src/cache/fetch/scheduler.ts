@@ -2,13 +2,13 @@
  * The fetch scheduler: which blocks are fetched when, in which GETs, and what happens when one fails.
  *
  * Readers' demands and readahead's wishes are gathered for a batch of events, then planned object by object into runs (pure:
- * policy/runs.ts). Runs wait in two queues, demand before readahead; the adaptive limit (pure: policy/concurrency.ts) says how
+ * policy/runs.ts); jobs queue runs of their own (fills.ts). Runs wait by priority; the adaptive limit (pure: policy/concurrency.ts) says how
  * many may be under way. A failed run is retried as policy/retry.ts decides; what cannot be had fails its waiters with one
  * errno and one log line.
  *
  * Invariants:
  * 1. A block is in at most one run at a time; however many readers wait for it, it is fetched once.
- * 2. Demand never queues behind readahead; a waiting readahead run that somebody demands becomes demand.
+ * 2. Demand never queues behind readahead, nor either behind jobs; a waiting run that somebody demands becomes demand.
  * 3. Every demanded block ends resident, in memory, or failed: no waiter is forgotten. (The data plane's ioTimeout is the
  *    backstop.)
  * 4. A version that the origin no longer has is asked for once, then fails at once until it is listed anew.
@@ -22,12 +22,16 @@ import { FetchConcurrency, type FetchTicket } from '../policy/concurrency.ts';
 import type { BlockRange } from '../policy/geometry.ts';
 import { decideRetry } from '../policy/retry.ts';
 import { planRuns } from '../policy/runs.ts';
-import type { RunEnd } from './run-end.ts';
-import type { FetchShare } from './fetch-shares.ts';
+import { Attempts } from './attempts.ts';
+import { BlockStates } from './block-states.ts';
 import { DeadVersions } from './dead-versions.ts';
-import type { SchedulerOptions, SchedulerStats } from './scheduler-options.ts';
-import { attemptKey, describeRange, outcomeOf, spanOf, type Wanted } from './ranges.ts';
+import type { FetchShare } from './fetch-shares.ts';
+import { describeRange, isWanted, outcomeOf, type Wanted } from './ranges.ts';
+import { RunBook } from './run-book.ts';
+import { errorOfRun, type RunEnd } from './run-end.ts';
+import { requestOf } from './run-request.ts';
 import { RunQueue, type QueuedRun } from './run-queue.ts';
+import type { RunObserver, SchedulerOptions, SchedulerStats } from './scheduler-options.ts';
 
 interface ActiveRun extends QueuedRun {
   readonly run: number;
@@ -37,21 +41,8 @@ interface ActiveRun extends QueuedRun {
   counted: number;
 }
 
-/** Tries of a range that failed. */
-interface Attempt {
-  tries: number;
-  readonly since: number;
-  last: number;
-}
-
-/** A request that makes no progress is given up after this long, in milliseconds; S3 answers within seconds or not at all. */
-const STALL_TIMEOUT = 20_000;
-const CONNECT_TIMEOUT = 10_000;
 /** Milliseconds until a run that the data plane would not take is looked at again: never in the same turn. */
 const REFUSED_AGAIN = 50;
-/** Milliseconds after which failures of a range no longer count as one story. */
-const ATTEMPT_MEMORY = 180_000;
-const MAX_ATTEMPTS = 10_000;
 /** Milliseconds to wait for cancelled runs when stopping, and between looks. */
 const CLOSE_LIMIT = 2_000;
 const CLOSE_STEP = 5;
@@ -71,7 +62,10 @@ export class FetchScheduler implements AsyncDisposable {
   readonly #activeByIno = new Map<number, number>();
   /** A run of each object under way, to which arriving blocks are counted. */
   readonly #latestByIno = new Map<number, ActiveRun>();
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #attempts = new Attempts();
+  /** Runs about to start, and those whose next try is due later. */
+  readonly #between = new RunBook();
+  #observer: RunObserver | null = null;
   readonly #dead: DeadVersions;
   readonly #timers = new Set<Timer>();
   #pumpTimer: Timer | null = null;
@@ -83,6 +77,7 @@ export class FetchScheduler implements AsyncDisposable {
   #retries = 0;
   #demandRuns = 0;
   #readaheadRuns = 0;
+  #fillRuns = 0;
 
   constructor(options: SchedulerOptions) {
     this.#o = options;
@@ -101,6 +96,7 @@ export class FetchScheduler implements AsyncDisposable {
       retries: this.#retries,
       demandRuns: this.#demandRuns,
       readaheadRuns: this.#readaheadRuns,
+      fillRuns: this.#fillRuns,
       queued: this.#queue.size,
       running: this.#active.size,
       concurrency: this.#concurrency.snapshot(),
@@ -139,6 +135,30 @@ export class FetchScheduler implements AsyncDisposable {
     if (wanted !== undefined) wanted.readahead = wanted.readahead.filter((range) => !inRange(range));
   }
 
+  /** Tells how runs go, from now on; one observer. */
+  observe(observer: RunObserver): void {
+    this.#observer = observer;
+  }
+
+  /** Queues a run of a job as it is: the caller has looked at what is there, and hears as observer how it goes. */
+  fill(run: QueuedRun): void {
+    const dead = this.#dead.of(run.ino);
+    if (dead === null) this.#queue.push(run);
+    else this.#observer?.gaveUp(run, dead);
+    this.#pump();
+  }
+
+  /** Runs of jobs within the range that have not started are no longer wanted. */
+  cancelFill(ino: number, { first, count }: BlockRange): void {
+    this.#queue.take(ino, (run) => isOfJob(run) && run.first >= first && run.first + run.count <= first + count);
+  }
+
+  /** Whether a run with this block waits to be started, or for its next try. */
+  awaits(ino: number, block: number): boolean {
+    const holds = (run: QueuedRun): boolean => block >= run.first && block < run.first + run.count;
+    return [...this.#queue.of(ino)].some(holds) || [...this.#between.of(ino)].some(holds);
+  }
+
   readonly #planSoon = (): void => this.plan();
 
   /** Plans what was wanted since the last call and starts what may start. Called at the end of a batch that wanted something. */
@@ -157,6 +177,7 @@ export class FetchScheduler implements AsyncDisposable {
 
   /** A block of a run has arrived: throughput as it comes, not at the end of a long run. */
   arrived(ino: number, bytes: number): void {
+    this.#observer?.moved(ino);
     const run = this.#latestByIno.get(ino);
     if (run === undefined) return;
     run.counted += bytes;
@@ -178,16 +199,18 @@ export class FetchScheduler implements AsyncDisposable {
     const missing = { first: active.first + end.delivered, count: active.count - end.delivered };
     if (end.outcome.kind === 'ok') {
       this.#concurrency.finished(active.ticket, { kind: 'ok' }, now);
-      if (this.#attempts.size > 0) this.#attempts.delete(attemptKey(active));
+      this.#attempts.forget(active);
     } else if (end.outcome.kind === 'cancelled') {
       this.#concurrency.finished(active.ticket, { kind: 'neutral' }, now);
       // Not by us: its endpoint was replaced. Whoever still waits gets another run, by the new one.
       if (!this.#closed && missing.count > 0) this.#later(0, { ...active, ...missing });
     } else {
-      const error = this.#errorOf(active.ino, end);
+      const listed = { key: this.#keyOf(active.ino), etag: this.#o.node(active.ino)?.etag };
+      const error = errorOfRun(this.#o.source, listed, end);
       this.#concurrency.finished(active.ticket, outcomeOf(error), now);
       this.#failed({ ...active, ...missing }, error);
     }
+    this.#observer?.moved(active.ino);
     this.#pump();
   }
 
@@ -211,10 +234,13 @@ export class FetchScheduler implements AsyncDisposable {
   }
 
   /** Asks again for what is still waited for, after `delay` milliseconds. */
-  #later(delay: number, range: QueuedRun): void {
+  #later(delay: number, { ino, first, count, priority }: QueuedRun): void {
+    const range = { ino, first, count, priority };
+    this.#between.add(range);
     const timer = this.#o.clock
       .startTimer(delay, () => {
         this.#timers.delete(timer);
+        this.#between.delete(range);
         this.#rewant(range);
       })
       .unref();
@@ -234,20 +260,21 @@ export class FetchScheduler implements AsyncDisposable {
   #planObject(ino: number, wanted: Wanted): void {
     // Planned readahead that did not start yet is planned anew together with what came: a demanded block must not wait in it.
     if (wanted.demand.size > 0) wanted.readahead.push(...this.#queue.takeReadahead(ino, () => true));
+    // So is what a job had queued and a reader needs now: it is no longer the job's.
+    for (const run of this.#queue.take(ino, (waiting) => isOfJob(waiting) && isWanted(wanted, waiting))) {
+      wanted.readahead.push(run);
+      wanted.maxRunBlocks = Math.max(wanted.maxRunBlocks, run.count);
+    }
     const { blocks } = this.#o.store.geometryOf(ino);
-    const span = spanOf(wanted, blocks);
-    if (span === null) return;
-    const states = new Uint8Array(span.count);
-    this.#o.host.engine.states(this.#o.volume, ino, span.first, states);
+    const states = new BlockStates(this.#o.host.engine, this.#o.volume, ino);
     const queued = new Set<number>();
     for (const run of this.#queue.of(ino)) for (let b = run.first; b < run.first + run.count; b++) queued.add(b);
-    const stateOf = (block: number): number => states[block - span.first] ?? BLOCK_STATE.absent;
     const runs = planRuns(
       {
         demand: wanted.demand,
         readahead: wanted.readahead,
-        resident: (block) => stateOf(block) >= BLOCK_STATE.memory,
-        inFlight: (block) => stateOf(block) === BLOCK_STATE.receiving || queued.has(block),
+        resident: (block) => states.of(block) >= BLOCK_STATE.memory,
+        inFlight: (block) => states.of(block) === BLOCK_STATE.receiving || queued.has(block),
         blocks,
       },
       { blockSize: this.#o.blockSize, maxRunBlocks: wanted.maxRunBlocks },
@@ -287,18 +314,22 @@ export class FetchScheduler implements AsyncDisposable {
         this.#pump();
       });
     };
+    this.#between.add(run);
     try {
       const need = this.#o.store.needOf(run.ino, run.first, run.count);
-      const store = await this.#o.store.space.admit(run.ino, need);
+      const store = await this.#o.store.space.admit(run.ino, need, run.spareSince);
       if (this.#closed) return;
-      if (!store && run.priority === 'readahead') {
+      if (!store && run.priority !== 'demand') {
         release(); // without a cache there is nowhere to read ahead to
+        this.#observer?.gaveUp(run, new DlfsError('disk-full', 'there is no room in the cache'));
         return;
       }
       this.#submit(run, ticket, store ? need : null);
     } catch (error) {
       release();
       this.#failed(run, DlfsError.from(error));
+    } finally {
+      this.#between.delete(run);
     }
   }
 
@@ -317,33 +348,12 @@ export class FetchScheduler implements AsyncDisposable {
       const message = 'the object is in an archive storage class: restore it at the origin first';
       throw new DlfsError('archived', message, { key: this.#o.keyOf(run.ino) });
     }
-    const { offset, length } = store.geometryOf(run.ino).bytesOfRange(run);
     const number = host.nextNumber();
     let started: boolean;
     try {
-      // Without an etag the time is all that the origin can be held to.
-      const listedMs = node.etag === '' ? node.mtimeMs : null;
-      const { head } = source.get(this.#o.keyOf(run.ino), node.etag, offset, length, listedMs);
-      const endpoint = this.#o.endpoint();
-      if (endpoint === null)
-        throw new DlfsError('endpoint-unreachable', 'the endpoint has no address', { retryable: true });
-      started = host.engine.fetch(volume, {
-        run: number,
-        endpoint,
-        ino: run.ino,
-        first: run.first,
-        count: run.count,
-        etag: node.etag,
-        modified: Math.max(0, Math.floor((listedMs ?? 0) / 1000)),
-        demand: run.priority === 'demand',
-        store: reserved !== null,
-        head,
-        offset,
-        length,
-        connectTimeoutMs: CONNECT_TIMEOUT,
-        stallTimeoutMs: STALL_TIMEOUT,
-        deadlineMs: 0,
-      });
+      const [endpoint, key, geometry] = [this.#o.endpoint(), this.#o.keyOf(run.ino), store.geometryOf(run.ino)];
+      const request = { source, endpoint, node, key, geometry, number, store: reserved !== null };
+      started = host.engine.fetch(volume, requestOf(run, request));
     } catch (error) {
       giveBack();
       throw error;
@@ -358,7 +368,8 @@ export class FetchScheduler implements AsyncDisposable {
     }
     this.#gets += 1;
     if (run.priority === 'demand') this.#demandRuns += 1;
-    else this.#readaheadRuns += 1;
+    else if (run.priority === 'readahead') this.#readaheadRuns += 1;
+    else this.#fillRuns += 1;
     const active = { ...run, run: number, ticket, reserved, counted: 0 };
     this.#active.set(number, active);
     if (run.count > 1) this.#latestByIno.set(run.ino, active);
@@ -369,33 +380,25 @@ export class FetchScheduler implements AsyncDisposable {
     this.#failures += 1;
     const waited = this.#waited(range);
     const now = this.#o.clock.monotonic();
-    const key = attemptKey(range);
-    const known = this.#attempts.get(key);
-    // A failure long after the last one is a new story.
-    const attempt =
-      known !== undefined && now - known.last < ATTEMPT_MEMORY ? known : { tries: 0, since: now, last: now };
-    attempt.tries += 1;
-    attempt.last = now;
-    if (this.#attempts.size >= MAX_ATTEMPTS) this.#attempts.delete(this.#attempts.keys().next().value ?? '');
+    const attempt = this.#attempts.failed(range, now);
     const decision = decideRetry(
       { code: error.code, retryable: error.retryable, retryAfter: retryAfterOf(error) },
       {
         tries: attempt.tries,
         elapsed: now - attempt.since,
         deadline: this.ioTimeoutMs,
-        priority: waited.length > 0 ? 'demand' : 'readahead',
+        priority: waited.length > 0 || isOfJob(range) ? 'demand' : 'readahead',
       },
       this.#o.random,
     );
     const unready = error.code === 'unauthenticated' || this.#o.endpoint() === null;
     if (unready && error.retryable) this.#renew();
     if (decision.action === 'never') {
-      this.#attempts.delete(key);
+      this.#attempts.forget(range);
       this.#giveUp(range, error, waited.length > 0);
       return;
     }
     this.#retries += 1;
-    this.#attempts.set(key, attempt);
     this.#o.log.debug('a fetch failed and will be tried again', {
       ...describeRange(range),
       tries: attempt.tries,
@@ -414,11 +417,12 @@ export class FetchScheduler implements AsyncDisposable {
     return blocks;
   }
 
-  /** Asks again for what of the range is still waited for; readahead that failed is left to the next demand. */
+  /** Asks again for what of the range is still waited for, by a reader or a job; readahead that failed is left to the next demand. */
   #rewant(range: QueuedRun): void {
     if (this.#closed) return;
     for (const block of this.#waited(range)) this.demand(range.ino, block);
     this.plan();
+    this.#observer?.moved(range.ino);
   }
 
   #giveUp(range: QueuedRun, error: DlfsError, waited: boolean): void {
@@ -433,6 +437,7 @@ export class FetchScheduler implements AsyncDisposable {
     } else if (waited && !final) {
       this.#sayGivenUp(range, error);
     }
+    this.#observer?.gaveUp(range, error);
   }
 
   #sayGivenUp(range: QueuedRun, error: DlfsError): void {
@@ -454,19 +459,6 @@ export class FetchScheduler implements AsyncDisposable {
         this.#waitingForSource = false;
         this.#pump();
       });
-  }
-
-  #errorOf(ino: number, end: RunEnd): DlfsError {
-    const key = this.#keyOf(ino);
-    const { outcome } = end;
-    const changed = (): DlfsError =>
-      new DlfsError('changed-at-origin', 'the object at the origin is no longer the one that was listed', { key });
-    if (outcome.kind === 'changed') return changed();
-    // An object without an etag that is shorter now: no condition has said so before the range could not be had.
-    if (outcome.kind === 'reply' && outcome.reply.status === 416 && this.#o.node(ino)?.etag === '') return changed();
-    if (outcome.kind === 'reply') return this.#o.source.failure(key, outcome.reply);
-    if (outcome.kind === 'transport') return this.#o.source.transportFailure(key, outcome.how, outcome.text);
-    return new DlfsError('internal', `a run ended as ${outcome.kind}`, { key });
   }
 
   /** The key, or what is left of it when the row is gone. */
@@ -493,4 +485,9 @@ export class FetchScheduler implements AsyncDisposable {
     if (count > 0) this.#activeByIno.set(ino, count);
     else this.#activeByIno.delete(ino);
   }
+}
+
+/** Whether no reader is behind it. */
+function isOfJob(run: QueuedRun): boolean {
+  return run.priority === 'fill' || run.priority === 'scrub';
 }

@@ -4,7 +4,7 @@
  * Invariants:
  * 1. Every refusal names the directory and the way out in one line.
  */
-import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DlfsError, type ErrorCode } from '../../base/errors.ts';
 
@@ -51,13 +51,12 @@ export async function checkCacheDisk(directory: string): Promise<void> {
         `the cache directory ${directory} is on ${kind}, ${REASON[kind] ?? 'unfit'} (--cache-dir)`,
       );
     }
-    const trial = join(directory, `.trial-${process.pid}`);
-    const file = await open(trial, 'wx', 0o600);
+    // A folder of a name that nobody else has: a crash may have left one, and in a container each process has the same number.
+    const trial = await mkdtemp(join(directory, '.trial-'));
     try {
-      await file.writeFile(Buffer.alloc(4096));
+      await writeFile(join(trial, 'file'), Buffer.alloc(4096), { mode: 0o600 });
     } finally {
-      await file.close();
-      await rm(trial, { force: true });
+      await rm(trial, { recursive: true, force: true });
     }
   } catch (error) {
     throw explain(directory, error);

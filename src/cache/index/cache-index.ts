@@ -26,6 +26,9 @@ import type {
   ObjectRow,
   ObjectState,
   Opening,
+  PinnedObject,
+  PinRow,
+  ScrubMark,
   SnapshotInfo,
   SupersededRow,
 } from './rows.ts';
@@ -177,7 +180,7 @@ export class CacheIndex implements AsyncDisposable {
     return this.#reader.totals();
   }
 
-  /** Objects by last use, the longest unused first; versions that the origin no longer has come after all others. */
+  /** Objects by last use, the longest unused first, without pinned ones; versions that the origin no longer has come after all. */
   coldest(limit: number): ColdObject[] {
     return this.#reader.coldest(limit);
   }
@@ -190,6 +193,26 @@ export class CacheIndex implements AsyncDisposable {
   /** After an unclean stop: blocks committed shortly before it, to be verified; then call `forgetRecent`. */
   recentBlocks(): Generator<BlockHash, void, undefined> {
     return this.#reader.recentBlocks();
+  }
+
+  /** Entries of a directory in key order, after a name as the origin writes it (a directory's ends with a slash). */
+  entriesAfter(parent: number, name: string, limit: number): NodeRow[] {
+    return this.#reader.entriesAfter(parent, name, limit);
+  }
+
+  /** All pins, the oldest first. */
+  pins(): PinRow[] {
+    return this.#reader.pins();
+  }
+
+  /** Objects that are marked as pinned by number, after `afterIno` (0 at the start). */
+  pinnedObjects(afterIno: number, limit: number): PinnedObject[] {
+    return this.#reader.pinnedObjects(afterIno, limit);
+  }
+
+  /** How far the background verification has come. */
+  scrubMark(): ScrubMark {
+    return this.#reader.scrubMark();
   }
 
   // Listings.
@@ -214,11 +237,12 @@ export class CacheIndex implements AsyncDisposable {
   /**
    * Begins to list the whole source; first takes back what an unfinished one has left.
    * @param limit the most keys; a longer listing stops with `list-limit`
+   * @param purpose `preview`: it is not going to be finished; not even attributes of files change
    * @throws DlfsError `internal` while another is under way
    */
-  async beginFull(limit: number): Promise<FullListing> {
+  async beginFull(limit: number, purpose: 'switch' | 'preview' = 'switch'): Promise<FullListing> {
     const lane = this.#lane();
-    await this.#port.call('beginFull', { lane, limit });
+    await this.#port.call('beginFull', { lane, limit, preview: purpose === 'preview' });
     return new FullListing(this.#port, lane, () => this.#lane());
   }
 
@@ -302,6 +326,28 @@ export class CacheIndex implements AsyncDisposable {
   /** What `recentBlocks` named has been verified. */
   async forgetRecent(): Promise<void> {
     await this.#port.call('forgetRecent', {});
+  }
+
+  // Pins and scrub.
+
+  /** Adds pins, on the disk when it resolves; one of the same glob stays as it is. */
+  async addPins(pins: readonly PinRow[]): Promise<void> {
+    await this.#port.call('addPins', { pins });
+  }
+
+  /** Removes pins; as `addPins`. */
+  async removePins(globs: readonly string[]): Promise<void> {
+    await this.#port.call('removePins', { globs });
+  }
+
+  /** Takes objects out of the order of eviction, or back into it; those that are not cached are ignored. */
+  async setPinned(inos: readonly number[], pinned: boolean): Promise<void> {
+    await this.#port.call('setPinned', { inos, pinned });
+  }
+
+  /** Notes how far the background verification has come. */
+  async saveScrubMark(mark: ScrubMark): Promise<void> {
+    await this.#port.call('saveScrub', { mark });
   }
 
   /** Notes that all is in order: the last call before the index is closed. */

@@ -211,6 +211,17 @@ export class FullListing extends Handle implements AsyncDisposable {
     return this.outcomeOf(result);
   }
 
+  /**
+   * What `finish` would change, with some of the names that would mean something else; dispose the listing then. Directories that
+   * nobody had listed before are listed now: that is no change.
+   * @throws DlfsError `internal` while a part is missing
+   */
+  async preview(): Promise<{ readonly outcome: ListingOutcome; readonly names: readonly NameChange[] }> {
+    this.requireOpen();
+    const result = await this.port.call('previewFull', { lane: this.lane });
+    return { outcome: { ...result, changes: nothing() }, names: result.changes };
+  }
+
   /** Takes back what was listed unless it is finished. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.ended) return;
@@ -242,6 +253,11 @@ export class ListingShard {
     const { descend, stopped } = await this.#port.call('addShardPage', { lane: this.#lane, page });
     return { descend, stopped };
   }
+}
+
+/** No changes. */
+async function* nothing(): AsyncGenerator<readonly NameChange[], void, undefined> {
+  // There is nothing to tell of what has not happened.
 }
 
 /** Giving up is no failure where everything has been given up already. */

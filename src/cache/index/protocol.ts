@@ -11,7 +11,7 @@
 import type { PlainError } from '../../base/errors.ts';
 import type { ListPage } from '../../dataset/listing.ts';
 import type { BlockRange } from '../policy/geometry.ts';
-import type { NameChange, ObjectState, Opening } from './rows.ts';
+import type { NameChange, ObjectState, Opening, PinRow, ScrubMark } from './rows.ts';
 
 /** What a database is opened with. */
 export interface WriterInit {
@@ -36,12 +36,13 @@ export interface Calls {
   addPage: { args: { lane: number; page: ListPage }; result: PageResult };
   finishDirectory: { args: { lane: number }; result: OutcomeResult };
   abortDirectory: { args: { lane: number }; result: null };
-  beginFull: { args: { lane: number; limit: number }; result: null };
+  beginFull: { args: { lane: number; limit: number; preview?: boolean }; result: null };
   coverDirectory: { args: { full: number; key: string }; result: CoverResult };
   beginShard: { args: { lane: number; full: number; kind: 'level' | 'subtree'; key: string }; result: null };
   addShardPage: { args: { lane: number; page: ListPage }; result: PageResult };
   stopFull: { args: { lane: number }; result: null };
   finishFull: { args: { lane: number }; result: OutcomeResult };
+  previewFull: { args: { lane: number }; result: OutcomeResult };
   abortFull: { args: { lane: number }; result: null };
   takeChanges: { args: { lane: number }; result: { changes: readonly NameChange[]; more: boolean } };
   commitBlocks: { args: BlockBatch & { at: number }; result: { rejected: readonly number[] } };
@@ -53,6 +54,10 @@ export interface Calls {
   purgeLeftovers: { args: Record<string, never>; result: { dropped: readonly number[]; done: boolean } };
   audit: { args: { inos: Float64Array; allocated: Float64Array }; result: AuditResult };
   forgetRecent: { args: Record<string, never>; result: null };
+  addPins: { args: { pins: readonly PinRow[] }; result: null };
+  removePins: { args: { globs: readonly string[] }; result: null };
+  setPinned: { args: { inos: readonly number[]; pinned: boolean }; result: null };
+  saveScrub: { args: { mark: ScrubMark }; result: null };
   markClean: { args: Record<string, never>; result: null };
   close: { args: Record<string, never>; result: null };
 }

@@ -25,6 +25,9 @@ import {
   type NodeRow,
   type ObjectMap,
   type ObjectRow,
+  type PinnedObject,
+  type PinRow,
+  type ScrubMark,
   type SnapshotInfo,
   type SupersededRow,
 } from './rows.ts';
@@ -108,6 +111,10 @@ export class IndexReader implements Disposable {
   readonly #coldSuperseded;
   readonly #state;
   readonly #recent;
+  readonly #inOrder;
+  readonly #pins;
+  readonly #pinnedObjects;
+  readonly #scrub;
 
   /**
    * @param file path of a database that the worker has opened before
@@ -154,7 +161,8 @@ export class IndexReader implements Disposable {
     );
     const cold = 'o.ino, o.bytes, o.used AS usedMs';
     this.#cold = query<[number, number], Omit<ColdObject, 'superseded'>>(
-      `SELECT ${cold} FROM object o INDEXED BY object_used CROSS JOIN node n ON n.ino = o.ino WHERE n.died > ? ORDER BY o.used LIMIT ?`,
+      `SELECT ${cold} FROM object o INDEXED BY object_used CROSS JOIN node n ON n.ino = o.ino
+       WHERE o.pinned = 0 AND n.died > ? ORDER BY o.used LIMIT ?`,
     );
     this.#coldSuperseded = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM node n INDEXED BY node_died CROSS JOIN object o ON o.ino = n.ino
@@ -162,6 +170,14 @@ export class IndexReader implements Disposable {
     );
     this.#state = query<[], StoredState>('SELECT * FROM state WHERE id = 1');
     this.#recent = query<[number], { blocks: Buffer }>('SELECT blocks FROM recent WHERE run < ? ORDER BY id');
+    this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name LIMIT ?`);
+    this.#pins = query<[], PinRow>('SELECT glob, at AS atMs FROM pin ORDER BY at, glob');
+    this.#pinnedObjects = query<[number, number], PinnedObject>(
+      'SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino LIMIT ?',
+    );
+    this.#scrub = query<[], ScrubMark>(
+      'SELECT ino, began_at AS beganAtMs, blocks, bytes, damaged, passes, passed_at AS passedAtMs FROM scrub WHERE id = 1',
+    );
     this.cur = this.#stateRow().cur;
     this.#owned = stack.move();
   }
@@ -199,6 +215,11 @@ export class IndexReader implements Disposable {
   /** Files of a directory in the order of their names, after a name. */
   siblingsAfter(parent: number, name: string, limit: number): NodeRow[] {
     return this.#siblings.all(parent, name, this.cur, this.cur, limit).map((row) => this.#row(row));
+  }
+
+  /** Entries of a directory in the order of their names as they are stored, after one of them. */
+  entriesAfter(parent: number, name: string, limit: number): NodeRow[] {
+    return this.#inOrder.all(parent, name, this.cur, this.cur, limit).map((row) => this.#row(row));
   }
 
   /** Whether all entries of a directory are known. */
@@ -283,7 +304,24 @@ export class IndexReader implements Disposable {
     return { bytes: state.cached_bytes, files: state.cached_files, blocks: state.cached_blocks, nodes: state.nodes };
   }
 
-  /** Objects by last use, the longest unused first; versions that the origin no longer has come after all others. */
+  /** All pins, the oldest first. */
+  pins(): PinRow[] {
+    return this.#pins.all();
+  }
+
+  /** Objects that are marked as pinned, a page at a time. */
+  pinnedObjects(afterIno: number, limit: number): PinnedObject[] {
+    return this.#pinnedObjects.all(afterIno, limit);
+  }
+
+  /** How far the background verification has come. */
+  scrubMark(): ScrubMark {
+    const mark = this.#scrub.get();
+    if (mark === undefined) throw new DlfsError('corrupt', 'the cache index has lost its mark of the scrub');
+    return mark;
+  }
+
+  /** Objects by last use, the longest unused first, without pinned ones; versions that the origin no longer has come after all. */
   coldest(limit: number): ColdObject[] {
     const cold: ColdObject[] = this.#cold.all(this.cur, limit).map((row) => ({ ...row, superseded: false }));
     if (cold.length < limit) {

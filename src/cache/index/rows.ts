@@ -137,6 +137,37 @@ export interface BlockHash {
   readonly hash: bigint;
 }
 
+/** A pin: files that are not to be evicted. */
+export interface PinRow {
+  /** A path or glob, relative to the dataset's root. */
+  readonly glob: string;
+  /** When it was made, milliseconds since 1970. */
+  readonly atMs: number;
+}
+
+/** A pinned object with what it takes of the disk. */
+export interface PinnedObject {
+  readonly ino: number;
+  readonly bytes: number;
+}
+
+/** How far the background verification has come. */
+export interface ScrubMark {
+  /** The last object of this pass that has been checked; 0 at its start. */
+  readonly ino: number;
+  /** When the pass began, milliseconds since 1970; 0 before the first. */
+  readonly beganAtMs: number;
+  /** Checked in this pass. */
+  readonly blocks: number;
+  readonly bytes: number;
+  /** Blocks of this pass that were not as they should be. */
+  readonly damaged: number;
+  /** Passes that have come to their end. */
+  readonly passes: number;
+  /** When the last one did, milliseconds since 1970; 0 before. */
+  readonly passedAtMs: number;
+}
+
 /** How opening the index went. */
 export interface Opening {
   /** `existing`: as it was left; `created`: there was none; `rebuilt`: it was unreadable and stands aside. */

@@ -16,6 +16,8 @@
  * - `resident`  further pages of large objects.
  * - `block`     the hash of each resident block.
  * - `recent`    blocks committed lately: verified once after an unclean stop.
+ * - `pin`       globs whose files are not to be evicted. `object.pinned` follows from it: it keeps them out of the order of eviction.
+ * - `scrub`     one row: how far the background verification has come.
  *
  * Names of directories end with a slash, so that SQLite's BINARY order of names is the order of keys at the origin.
  */
@@ -78,5 +80,24 @@ const VERSION_1 = `
   CREATE TABLE recent(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, at INTEGER NOT NULL, blocks BLOB NOT NULL) STRICT;
 `;
 
+/** Pinned objects leave the order of eviction, so that an eviction reads past none of them. */
+const VERSION_2 = `
+  ALTER TABLE object ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX object_used;
+  CREATE INDEX object_used ON object(used) WHERE pinned = 0;
+  CREATE INDEX object_pinned ON object(ino) WHERE pinned = 1;
+
+  CREATE TABLE pin(glob TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE scrub(
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    ino INTEGER NOT NULL, began_at INTEGER NOT NULL, blocks INTEGER NOT NULL, bytes INTEGER NOT NULL, damaged INTEGER NOT NULL,
+    passes INTEGER NOT NULL, passed_at INTEGER NOT NULL) STRICT;
+  INSERT INTO scrub VALUES(1, 0, 0, 0, 0, 0, 0, 0);
+`;
+
 /** All steps, oldest first. */
-export const MIGRATIONS: readonly Migration[] = [(database) => database.exec(VERSION_1)];
+export const MIGRATIONS: readonly Migration[] = [
+  (database) => database.exec(VERSION_1),
+  (database) => database.exec(VERSION_2),
+];

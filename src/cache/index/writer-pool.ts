@@ -7,6 +7,7 @@
  *    another thread in its place.
  */
 import { HostThread, type GuestChannel } from '../../base/host-thread.ts';
+import { moduleUrl } from '../../base/module-url.ts';
 import type { WriterInit } from './protocol.ts';
 
 /** Writing is waiting for the disk and a processor: more threads than four add neither. */
@@ -22,7 +23,7 @@ export class WriterPool implements AsyncDisposable {
    * @param threads at most
    * @param program another program for the threads, for tests
    */
-  constructor(threads: number, program: URL = new URL('./worker/thread.ts', import.meta.url)) {
+  constructor(threads: number, program: URL = moduleUrl('./worker/thread.ts', import.meta.url)) {
     this.#most = Math.max(1, threads);
     this.#program = program;
   }

@@ -13,7 +13,7 @@
  * 1. Requests in flight of a kind never exceed the kind's highest limit; none is admitted beyond its limit of the moment.
  * 2. Bytes in flight never exceed what the share gives.
  * 3. Readahead never takes the last eighth of a limit (at least one place), nor of the share: a reader's block finds room at
- *    once.
+ *    once. Jobs leave a quarter (two places) to both, a scrub leaves half (three places) to all.
  * 4. During a pause that the origin asked for (Retry-After), nothing is admitted, of either kind or priority.
  * 5. A burst of refusals of requests that were already on their way counts once.
  */
@@ -74,6 +74,15 @@ export const CONCURRENCY_DEFAULTS: ConcurrencyOptions = {
 // 64 KiB is what a connection of 85 MB/s carries in the 0.7 ms that a request costs at both ends. It is spread over the request's
 // bytes: counted at its end, requests that end together would look like bursts.
 const WORK_PER_REQUEST = 64 * 1024;
+
+// What a request leaves free for the more urgent: a share of the limit, and places at least. With the lowest limit of four there is
+// one place left even for a scrub. What it leaves of the memory is said by the share.
+const LEFT_TO_OTHERS = {
+  demand: { share: 0, atLeast: 0 },
+  readahead: { share: 1 / 8, atLeast: 1 },
+  fill: { share: 1 / 4, atLeast: 2 },
+  scrub: { share: 1 / 2, atLeast: 3 },
+} as const satisfies Record<FetchPriority, { readonly share: number; readonly atLeast: number }>;
 
 // Retry-After beyond this is not believed: the next answer says it again if it is meant.
 const MAX_PAUSE = 60_000;
@@ -156,8 +165,8 @@ export class FetchConcurrency {
     const kind: RequestKind = request.bytes > this.#options.largeFrom ? 'large' : 'small';
     const limit = this.#limits[kind];
     limit.advance(now, this.#inFlight[kind]);
-    const places =
-      request.priority === 'demand' ? limit.current : limit.current - Math.max(1, Math.floor(limit.current / 8));
+    const { share, atLeast } = LEFT_TO_OTHERS[request.priority];
+    const places = limit.current - Math.max(atLeast, Math.floor(limit.current * share));
     if (this.#inFlight[kind] >= places) {
       limit.refused();
       return { ticket: null, why: 'requests', until: null, room: 0 };

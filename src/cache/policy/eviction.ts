@@ -46,6 +46,17 @@ export interface EvictionNeed {
   readonly files: number;
 }
 
+/** Candidates up to the first that was used since a time: they come coldest first, so what follows was, too. */
+export function* usedBefore<Candidate extends EvictionCandidate>(
+  candidates: Iterable<Candidate>,
+  time: number,
+): Generator<Candidate, void, undefined> {
+  for (const candidate of candidates) {
+    if (candidate.lastUsed >= time && !candidate.superseded) return;
+    yield candidate;
+  }
+}
+
 /** What a policy decided. */
 export interface EvictionChoice<Candidate extends EvictionCandidate = EvictionCandidate> {
   /** In the order in which they should leave. */

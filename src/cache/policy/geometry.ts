@@ -34,6 +34,15 @@ export const MIN_BLOCK_SIZE = 4096;
 /** The largest block: the longest run of one GET, which a block can never exceed. */
 export const MAX_BLOCK_SIZE = 16 * 1024 * 1024;
 
+/** Block numbers have 32 bits in the data plane; half of them is 8 TiB in the smallest blocks. */
+const MAX_BLOCKS = 2 ** 31;
+
+/**
+ * The largest object: S3 allows 50 TB. A listing that promises more is a lie or a mistake, and would cost its reader memory:
+ * of an object in use the map of its blocks is held, a bit each.
+ */
+export const MAX_OBJECT_SIZE = 64 * 1024 ** 4;
+
 /** What ext4 and xfs allocate at a time with their default block size. */
 export const ALLOCATION_UNIT = 4096;
 
@@ -68,7 +77,8 @@ export class BlockGeometry {
   /**
    * @param blockSize a power of two, 4 KiB…16 MiB
    * @param objectSize a safe integer ≥ 0
-   * @throws DlfsError `invalid-argument` for another block size, `internal` for another object size
+   * @throws DlfsError `invalid-argument` for another block size, `internal` for another object size, `unsupported` for an object
+   *   that is too large
    */
   constructor(blockSize: number, objectSize: number) {
     this.blockSize = checkBlockSize(blockSize);
@@ -77,6 +87,12 @@ export class BlockGeometry {
     }
     this.objectSize = objectSize;
     this.blocks = Math.ceil(objectSize / blockSize);
+    if (objectSize > MAX_OBJECT_SIZE)
+      throw new DlfsError('unsupported', `no object has ${formatSize(objectSize)}: the listing is wrong`);
+    if (this.blocks > MAX_BLOCKS) {
+      const what = `an object of ${formatSize(objectSize)} has too many blocks of ${formatSize(blockSize)}`;
+      throw new DlfsError('unsupported', `${what}: give a larger --block-size`);
+    }
   }
 
   /** @returns the block that holds the byte at `offset`; at or behind the end a number ≥ `blocks` */

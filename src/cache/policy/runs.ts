@@ -19,13 +19,16 @@
  */
 import type { BlockRange } from './geometry.ts';
 
-/** Which of the two: a reader waits, or one is expected. */
-export type FetchPriority = 'demand' | 'readahead';
+/** Who needs it, the most urgent first: a reader waits; one is expected; a job fills the cache; a scrub makes good what it found. */
+export const FETCH_PRIORITIES = ['demand', 'readahead', 'fill', 'scrub'] as const;
+
+/** One of them. */
+export type FetchPriority = (typeof FETCH_PRIORITIES)[number];
 
 /** Blocks that go into one GET. */
 export interface Run extends BlockRange {
   /** `demand` where at least the first block is demanded. */
-  readonly priority: FetchPriority;
+  readonly priority: 'demand' | 'readahead';
 }
 
 /** Input of `planRuns`; all of one object. */
@@ -136,7 +139,7 @@ class Planner {
     return this.#absent(gap) && !this.#taken.has(gap) && !this.#demand.has(gap);
   }
 
-  #take(first: number, end: number, priority: FetchPriority): Run {
+  #take(first: number, end: number, priority: Run['priority']): Run {
     for (let block = first; block < end; block++) this.#taken.add(block);
     return { first, count: end - first, priority };
   }

@@ -13,6 +13,7 @@
  * 3. Sums are kept as accounts change: a decision costs the same whatever their number.
  */
 import { bytes } from '../../base/brand.ts';
+import { sizeOf } from '../../base/size.ts';
 import type { EvictionNeed } from './eviction.ts';
 import {
   QuotaGate,
@@ -119,6 +120,26 @@ export class SpaceLedger {
   check(disk: DiskSpace): SpaceVerdict {
     const { decision, transition } = this.#gate.decide(this.#sums, disk, PROBE);
     return { decision, scope: 'all', changed: { own: null, all: transition } };
+  }
+
+  /**
+   * The most that an account could hold now, if its own blocks and what others can spare left as needed.
+   * @param disk counts what is there already as taken
+   */
+  holdable(account: SpaceAccount, disk: DiskSpace): EvictionNeed {
+    const { limits } = account;
+    const others = {
+      bytes: this.#sums.bytes - account.bytes,
+      files: this.#sums.files - account.files,
+      spareBytes: this.#sums.spareBytes - account.spare,
+      spareFiles: this.#sums.spareFiles - (account.spare > 0 ? account.files : 0),
+    };
+    const floor = sizeOf(this.#limits.floor, bytes(disk.totalBytes));
+    const onDisk = account.bytes + others.spareBytes + disk.availableBytes - floor;
+    return {
+      bytes: Math.max(0, Math.min(limits.bytes, this.#limits.bytes - (others.bytes - others.spareBytes), onDisk)),
+      files: Math.max(0, Math.min(limits.files, this.#limits.files - (others.files - others.spareFiles))),
+    };
   }
 
   /** An account's figures change by so much; called by accounts. */

@@ -179,13 +179,13 @@ export class DesiredState implements AsyncDisposable {
   }
 
   /**
-   * A dataset that was applied, and so may be deleted.
+   * A dataset that was applied, and so may be deleted; also one that is stored but stands back behind another's name.
    * @throws DlfsError `not-found`; `invalid-argument` for one that a file describes
    */
   requireApplied(name: string): OwnedManifest {
-    const found = this.require(name);
     this.#refuseIfOfFile(name, 'deleted: remove it from the file');
-    return found;
+    const stored = this.#state.manifests.get(name);
+    return stored === undefined ? this.require(name) : this.#ownedByApi(stored);
   }
 
   /** Ends following; what is being written is finished. */

@@ -112,7 +112,7 @@ async function asFile<T>(work: () => Promise<T>): Promise<T> {
     if (code === 'not-found')
       throw new DlfsError(code, 'does not exist, or is a link that leads nowhere', { cause: thrown });
     if ((thrown as { code?: unknown }).code === 'ELOOP') throw refused('is a link that leads nowhere');
-    throw new DlfsError(code, `cannot be read (${String((thrown as { code?: unknown }).code ?? code)})`, {
+    throw new DlfsError(code, `cannot be read (${(thrown as { code?: string }).code ?? code})`, {
       cause: thrown,
     });
   }

@@ -2,6 +2,7 @@
  * Which part of a dataset answers which event of the data plane.
  */
 import { decodeRunEnd } from '../../cache/fetch/run-end.ts';
+import type { Fills } from '../../cache/fetch/fills.ts';
 import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { BlockStore } from '../../cache/blocks/store.ts';
 import type { NameService } from '../../fs/names/name-service.ts';
@@ -13,6 +14,7 @@ export interface BlockParts {
   readonly origin: { answered(): void };
   readonly store: BlockStore;
   readonly scheduler: FetchScheduler;
+  readonly fills: Fills;
   readonly readPath: ReadPath;
 }
 
@@ -34,6 +36,7 @@ export function onVolumeEvent(event: NativeEvent, parts: BlockParts): void {
       break;
     case EVENT.storeFailed:
       parts.store.onStoreFailed(event);
+      parts.fills.storeFailed(event.a, event.b, event.c);
       break;
     case EVENT.lost:
       parts.store.onLost(event);

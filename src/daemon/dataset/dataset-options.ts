@@ -3,6 +3,7 @@
  */
 import { DlfsError } from '../../base/errors.ts';
 import { checkBlockSize } from '../../cache/policy/geometry.ts';
+import { cacheTooSmall, memoryTooSmall } from '../../dataset/option-values.ts';
 import type { AccountLimits } from '../../cache/policy/space-ledger.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
 import type { OpenMode } from '../open-mode.ts';
@@ -49,10 +50,6 @@ export interface DatasetOptions extends LiveOptions, MountOptions {
   readonly logPath: string | null;
 }
 
-/** A run holds a whole block at least, and several streams want to run. */
-const MIN_BLOCKS_OF_CACHE = 8;
-const MIN_BLOCKS_OF_MEMORY = 8;
-
 /**
  * Refuses what cannot work.
  * @param memory bytes of block buffers of the process
@@ -63,14 +60,8 @@ export function checkDatasetOptions(options: DatasetOptions, memory: number): vo
   const refuse = (what: string): never => {
     throw new DlfsError('invalid-argument', what);
   };
-  if (options.quota.bytes < options.blockSize * MIN_BLOCKS_OF_CACHE) {
-    refuse(
-      `--cache-size must hold at least ${MIN_BLOCKS_OF_CACHE} blocks of --block-size: give a larger cache or smaller blocks`,
-    );
-  }
-  if (memory < options.blockSize * MIN_BLOCKS_OF_MEMORY) {
-    refuse(
-      `--memory must hold at least ${MIN_BLOCKS_OF_MEMORY} blocks of --block-size: give more memory or smaller blocks`,
-    );
-  }
+  const cache = cacheTooSmall(options.quota.bytes, options.blockSize, '--block-size');
+  if (cache !== null) refuse(`--cache-size ${cache}`);
+  const buffers = memoryTooSmall(memory, options.blockSize, '--block-size');
+  if (buffers !== null) refuse(`--memory ${buffers}`);
 }

@@ -2,13 +2,16 @@
  * The parts of a dataset, made and wired. What is made is handed to a stack that takes it down in reverse.
  */
 import { BlockStore } from '../../cache/blocks/store.ts';
+import { Fills } from '../../cache/fetch/fills.ts';
 import { FetchScheduler } from '../../cache/fetch/scheduler.ts';
+import { Pins } from '../../cache/pins/pins.ts';
 import { NameService } from '../../fs/names/name-service.ts';
 import { ReadPath } from '../../fs/read/read-path.ts';
 import { SnapshotKeeper } from '../../fs/snapshot/snapshot-keeper.ts';
 import { EVENT } from '../../native/events.ts';
 import { S3Source } from '../../source/s3/s3-source.ts';
 import type { ProbeReport } from '../../source/source.ts';
+import { DatasetJobs } from '../jobs/dataset-jobs.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
 import { TimeoutLog } from '../timeout-log.ts';
 import { onNameEvent, onVolumeEvent } from './dataset-events.ts';
@@ -28,6 +31,7 @@ export interface DatasetParts {
   readonly readPath: ReadPath;
   readonly keeper: SnapshotKeeper;
   readonly mounts: DatasetMounts;
+  readonly jobs: DatasetJobs;
 }
 
 /**
@@ -62,9 +66,10 @@ export async function assemble(
   // Before the parts that it speaks to, so that it ends after them: what is stored while they end is still committed.
   owned.use(
     host.on(volume, (event) => {
-      onVolumeEvent(event, { origin, store, scheduler, readPath });
+      onVolumeEvent(event, { origin, store, scheduler, fills, readPath });
     }),
   );
+  const pins = new Pins({ index, log: log.child('pins') });
   const store: BlockStore = owned.use(
     new BlockStore({
       host,
@@ -81,6 +86,7 @@ export async function assemble(
       log: log.child('cache'),
       busy: (ino) => scheduler.busy(ino),
       readers: (ino) => readPath.readersOf(ino),
+      pinned: (ino) => pins.isPinned(ino),
     }),
   );
   storage.proven = () => store.proven;
@@ -106,6 +112,7 @@ export async function assemble(
       log: log.child('fetch'),
     }),
   );
+  const fills: Fills = owned.use(new Fills({ host, volume, scheduler, attach: (ino) => store.attach(ino), clock }));
   const readPath: ReadPath = new ReadPath({
     engine: host.engine,
     volume,
@@ -161,10 +168,31 @@ export async function assemble(
       onDirectoryChanged: (dir) => {
         readPath.directoryChanged(dir);
       },
+      onChanges: (changes, overflow) => {
+        jobs.changed(changes, overflow);
+      },
       clock,
       random,
       log: log.child('snapshot'),
     }),
   );
-  return { probe, origin, storage, store, scheduler, readPath, keeper, mounts };
+  const jobs: DatasetJobs = owned.use(
+    new DatasetJobs({
+      index,
+      store,
+      keeper,
+      fills,
+      pins,
+      host,
+      volume,
+      folder: folder.path,
+      objects: folder.objects,
+      blockSize,
+      memory: plane.memory,
+      clock,
+      random,
+      log,
+    }),
+  );
+  return { probe, origin, storage, store, scheduler, readPath, keeper, mounts, jobs };
 }

@@ -14,6 +14,7 @@ import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { CacheIndex } from '../../cache/index/index.ts';
 import { Sweep } from '../../cache/blocks/sweep.ts';
 import type { KeeperStats } from '../../fs/snapshot/snapshot-keeper.ts';
+import type { DatasetJobs } from '../jobs/dataset-jobs.ts';
 import type { MountPlace, MountWish } from '../mounted-session.ts';
 import type { VolumeStats } from '../../native/binding.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
@@ -60,6 +61,7 @@ export class DatasetServer implements AsyncDisposable {
       const server = new DatasetServer(options, parts, plane, owned);
       await server.#mount(await server.#sizes(deps), place);
       parts.keeper.start();
+      await parts.jobs.start();
       server.#sweep(deps);
       return server;
     } catch (error) {
@@ -160,8 +162,13 @@ export class DatasetServer implements AsyncDisposable {
   }
 
   /** Lists the source anew and switches to what is found. @throws DlfsError where the listing fails */
-  refresh(): Promise<void> {
-    return this.#parts.keeper.refresh();
+  async refresh(): Promise<void> {
+    await this.#parts.keeper.refresh();
+  }
+
+  /** Jobs, pins and listings of files. */
+  get jobs(): DatasetJobs {
+    return this.#parts.jobs;
   }
 
   /**

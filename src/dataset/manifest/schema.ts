@@ -76,7 +76,7 @@ function wrongWithPath(path: string): string | null {
 }
 
 function wrongWithPem(text: string): string | null {
-  if (/PRIVATE KEY/.test(text)) return 'holds a private key: certificates of authorities only';
+  if (text.includes('PRIVATE KEY')) return 'holds a private key: certificates of authorities only';
   const found = text.match(CERTIFICATE) ?? [];
   if (found.length === 0) return 'holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)';
   for (const [index, pem] of found.entries()) {

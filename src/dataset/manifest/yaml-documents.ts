@@ -29,8 +29,11 @@ import {
 /** The longest text: a ConfigMap may have 1 MiB. */
 export const MAX_TEXT = 1024 * 1024;
 
-/** The longest document: a manifest has 1 KiB; certificate authorities and labels make it longer. 64 KiB parse in some 50 ms. */
-export const MAX_DOCUMENT = 64 * 1024;
+/**
+ * The longest document: a manifest has 1 KiB; a chain of certificate authorities and labels make it longer. The worst that 32 KiB
+ * can hold takes the package a quarter of a second, which is as long as the event loop may be held.
+ */
+export const MAX_DOCUMENT = 32 * 1024;
 
 /** Documents of one text: more than fit into a ConfigMap. */
 export const MAX_DOCUMENTS = 2000;
@@ -60,7 +63,7 @@ export interface YamlDocument {
   readonly value: unknown;
   readonly problems: readonly TextProblem[];
   /** Where a field stands, or the nearest that exists around it. @param what its key, or its value */
-  placeOf(path: readonly PropertyKey[], what: 'key' | 'value'): Place;
+  readonly placeOf: (path: readonly PropertyKey[], what: 'key' | 'value') => Place;
 }
 
 /** What the package's codes mean to a reader. Others mean that this is no YAML at all. */
@@ -110,7 +113,7 @@ function divide(text: string): Chunk[] {
   const chunks: Chunk[] = [];
   let lines = 0;
   for (const part of text.split(/^(?=---(?:\s|$))/m)) {
-    if (/\S/.test(part)) chunks.push({ text: part, lines });
+    if (!/^(?:---)?\s*$/.test(part)) chunks.push({ text: part, lines });
     lines += part.split('\n').length - 1;
   }
   return chunks;
@@ -193,7 +196,7 @@ class NodeReader {
       this.#fault(MEANING['BAD_ALIAS'] ?? '', node);
       return null;
     }
-    if (isMap(node)) return this.#readMap(node as YAMLMap.Parsed, depth);
+    if (isMap(node)) return this.#readMap(node, depth);
     if (isSeq(node)) return node.items.map((item) => this.read(item as ParsedNode | null, depth + 1));
     return this.#readScalar(node);
   }

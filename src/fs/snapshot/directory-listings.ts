@@ -111,8 +111,8 @@ export class DirectoryListings implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // What still queues is begun, and ends at once: a queue that is cleared would leave its promises open for ever.
     this.#stop.abort();
-    this.#queue.clear();
     await Promise.allSettled([...this.#running.values()].map((running) => running.done));
   }
 

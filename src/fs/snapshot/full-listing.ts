@@ -12,7 +12,7 @@
  * 2. A failed shard fails the listing: nothing of it stays but what was visible already.
  */
 import PQueue from 'p-queue';
-import type { CacheIndex, ListingOutcome } from '../../cache/index/index.ts';
+import type { CacheIndex, FullListing } from '../../cache/index/index.ts';
 import type { Source } from '../../source/source.ts';
 import type { DirectoryListings } from './directory-listings.ts';
 import type { Lanes } from './listing-lanes.ts';
@@ -36,16 +36,19 @@ export interface FullListingOptions {
   /** Shared with the listings of other datasets. */
   readonly lanes: Lanes;
   readonly signal: AbortSignal;
+  /** `preview`: nothing will be switched. */
+  readonly purpose?: 'switch' | 'preview';
 }
 
 /**
- * Lists everything and switches to it.
- * @returns what changed; `stopped` where the listing grew too long and nothing was switched
+ * Lists everything.
+ * @param finish what is done with the complete listing, or with one that grew too long: it switches, or it looks and lets go
+ * @returns what `finish` does
  * @throws DlfsError when a page could not be had
  */
-export async function listAll(options: FullListingOptions): Promise<ListingOutcome> {
-  const { index, source, directories, prefix, limit, lanes, signal } = options;
-  await using full = await index.beginFull(limit);
+export async function listAll<T>(options: FullListingOptions, finish: (full: FullListing) => Promise<T>): Promise<T> {
+  const { index, source, directories, prefix, limit, lanes, signal, purpose = 'switch' } = options;
+  await using full = await index.beginFull(limit, purpose);
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   let limited = false;
@@ -91,7 +94,7 @@ export async function listAll(options: FullListingOptions): Promise<ListingOutco
     level = found.flat();
   }
   await inParallel(level, (key) => shard('subtree', key), failed);
-  return await full.finish();
+  return await finish(full);
 }
 
 /** Runs all; the first failure stops the others and is thrown. */

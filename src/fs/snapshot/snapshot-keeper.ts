@@ -11,6 +11,7 @@
  * 4. A superseded version goes when the kernel holds it no more.
  */
 import type { Clock, Timer } from '../../base/clock.ts';
+import { requireGoingOn } from '../../base/abort.ts';
 import { DlfsError } from '../../base/errors.ts';
 import { formatDuration } from '../../base/duration.ts';
 import type { Logger } from '../../base/log.ts';
@@ -23,6 +24,7 @@ import { listAll } from './full-listing.ts';
 import type { KernelNames } from './kernel-names.ts';
 import type { Lanes } from './listing-lanes.ts';
 import { LazyRenewal } from './lazy-renewal.ts';
+import { ChangeSample, NOTHING_KNOWN, type RefreshSummary } from './refresh-summary.ts';
 import { SupersededPurge } from './superseded-purge.ts';
 
 /** What the keeper is made of. */
@@ -39,6 +41,8 @@ export interface SnapshotKeeperOptions {
   readonly store: BlockStore;
   /** Names in this directory have changed. */
   readonly onDirectoryChanged: (dir: number) => void;
+  /** Names mean something else than before, in effect; `overflow`: and more than are told. */
+  readonly onChanges: (changes: readonly NameChange[], overflow: boolean) => void;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -78,7 +82,8 @@ export class SnapshotKeeper implements AsyncDisposable {
   #refreshMs: number | 'never';
   #listLimit: number;
   #refreshTimer: Timer | null = null;
-  #full: Promise<void> | null = null;
+  #full: Promise<RefreshSummary> | null = null;
+  #preview: Promise<RefreshSummary> | null = null;
   #fullListings = 0;
   #failures = 0;
   #failuresInRow = 0;
@@ -180,9 +185,10 @@ export class SnapshotKeeper implements AsyncDisposable {
   /**
    * Lists everything anew and switches, or, of a dataset that is too large for that, what is in use; joins a refresh that is
    * under way.
+   * @returns what has changed
    * @throws DlfsError when the listing failed; what was visible stays
    */
-  refresh(): Promise<void> {
+  refresh(): Promise<RefreshSummary> {
     this.#full ??= this.#renewAll().finally(() => {
       this.#full = null;
       if (!this.#stop.signal.aborted) this.#schedule();
@@ -190,26 +196,46 @@ export class SnapshotKeeper implements AsyncDisposable {
     return this.#full;
   }
 
+  /**
+   * Lists everything anew and switches nothing.
+   * @param signal gives it up
+   * @returns what a refresh would change now
+   * @throws DlfsError when the listing failed; `interrupted`
+   */
+  async preview(signal: AbortSignal): Promise<RefreshSummary> {
+    // One listing of the whole at a time; a refresh that is asked for meanwhile comes after this one.
+    while (this.#full !== null || this.#preview !== null) await Promise.allSettled([this.#full, this.#preview]);
+    const either = AbortSignal.any([signal, this.#stop.signal]);
+    requireGoingOn(either);
+    this.#preview = this.#listPreview(either).finally(() => {
+      this.#preview = null;
+    });
+    return await this.#preview;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#refreshTimer?.[Symbol.dispose]();
     await Promise.allSettled([
       this.#full,
+      this.#preview,
       this.#directories[Symbol.asyncDispose](),
       this.#purge[Symbol.asyncDispose](),
     ]);
   }
 
-  async #renewAll(): Promise<void> {
+  async #renewAll(): Promise<RefreshSummary> {
     const { clock } = this.#o;
     this.#refreshTimer?.[Symbol.dispose]();
+    await Promise.allSettled([this.#preview]);
     const begun = clock.monotonic();
     try {
       const wasLimited = this.#limitedAt !== null && begun - this.#limitedAt < FULL_AGAIN;
-      if (!wasLimited) await this.#listAll();
+      const summary = wasLimited ? NOTHING_KNOWN : await this.#listAll();
       // The first time there is nothing old: directories were listed while the listing of all was under way.
       if (this.#limitedAt !== null && (wasLimited || this.#complete)) await this.#renewInUse();
       this.#failuresInRow = 0;
+      return summary;
     } catch (error) {
       this.#failures += 1;
       this.#failuresInRow += 1;
@@ -219,12 +245,24 @@ export class SnapshotKeeper implements AsyncDisposable {
     }
   }
 
-  async #listAll(): Promise<void> {
+  async #listPreview(signal: AbortSignal): Promise<RefreshSummary> {
+    const { index, source, prefix, lanes } = this.#o;
+    const whole = { index, source, directories: this.#directories, prefix, limit: this.#listLimit, lanes, signal };
+    return await listAll({ ...whole, purpose: 'preview' }, async (full) => {
+      const { outcome, names } = await full.preview();
+      // Names of directories that are only staged can be told no more once the listing is given up.
+      const sample = new ChangeSample(index);
+      sample.note(names);
+      return sample.summary(outcome);
+    });
+  }
+
+  async #listAll(): Promise<RefreshSummary> {
     const { clock, log, index, source, prefix, lanes } = this.#o;
     const limit = this.#listLimit;
     const begun = clock.monotonic();
-    const directories = this.#directories;
-    const outcome = await listAll({ index, source, directories, prefix, limit, lanes, signal: this.#stop.signal });
+    const whole = { index, source, directories: this.#directories, prefix, limit, lanes, signal: this.#stop.signal };
+    const outcome = await listAll(whole, (full) => full.finish());
     this.#fullListings += 1;
     if (outcome.stopped === 'list-limit') {
       this.#limitedAt = clock.monotonic();
@@ -237,11 +275,14 @@ export class SnapshotKeeper implements AsyncDisposable {
         added: outcome.added,
         changed: outcome.changed,
         removed: outcome.removed,
+        files: index.snapshot().files,
         skipped: this.#skipped(),
         seconds: Math.round((clock.monotonic() - begun) / 1000),
       });
     }
-    await this.#tell(outcome);
+    const sample = new ChangeSample(index);
+    await this.#tell(outcome, sample);
+    return sample.summary(outcome);
   }
 
   async #renewInUse(): Promise<void> {
@@ -287,8 +328,11 @@ export class SnapshotKeeper implements AsyncDisposable {
     );
   }
 
-  async #tell(outcome: ListingOutcome): Promise<void> {
-    for await (const batch of outcome.changes) this.#told(batch, false);
+  async #tell(outcome: ListingOutcome, sample?: ChangeSample): Promise<void> {
+    for await (const batch of outcome.changes) {
+      sample?.note(batch);
+      this.#told(batch, false);
+    }
     if (outcome.overflow) this.#told([], true);
   }
 
@@ -300,6 +344,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     const directories = new Set(real.map((change) => change.parent));
     const everything = overflow || real.length > MAX_TOLD;
     for (const dir of directories) this.#o.onDirectoryChanged(dir);
+    this.#o.onChanges(real, overflow);
     void this.#guard(this.#o.kernel.forget(real.slice(0, MAX_TOLD), [...directories], everything));
   }
 

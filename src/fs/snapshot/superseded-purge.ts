@@ -21,7 +21,7 @@ export interface PurgeIndex {
 /** What it asks of the cache. */
 export interface PurgeStore {
   inMotion(ino: number): boolean;
-  dropObjects(inos: readonly number[]): Promise<void>;
+  dropObjects(inos: readonly number[]): Promise<unknown>;
 }
 
 /** What it is made of. */

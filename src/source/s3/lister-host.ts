@@ -3,6 +3,7 @@
  */
 import type { Logger } from '../../base/log.ts';
 import { HostThread } from '../../base/host-thread.ts';
+import { moduleUrl } from '../../base/module-url.ts';
 import type { Environment } from './proxy.ts';
 
 /** Its heap, MiB: parallel pages of 16 MiB and what their parsing makes of them. Beyond it the thread dies, not the process. */
@@ -24,7 +25,7 @@ export interface ListerHostOptions {
 
 /** Makes the thread; it starts with its first source. Dispose it after the sources. */
 export function listerHost(options: ListerHostOptions): HostThread {
-  const { environment, log, program = new URL('./lister-thread.ts', import.meta.url), heapMib = HEAP_MIB } = options;
+  const { environment, log, program = moduleUrl('./lister-thread.ts', import.meta.url), heapMib = HEAP_MIB } = options;
   return new HostThread({
     program,
     name: 'dlfs-lister',

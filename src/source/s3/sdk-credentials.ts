@@ -110,15 +110,7 @@ function fileProvider(
   options: SdkCredentialsOptions,
   reasons: string[],
 ): () => Promise<AwsCredentialIdentity> {
-  const { logger, parentClientConfig } = chainInit(options, reasons);
-  const provider = fromIni({
-    profile,
-    filepath: path,
-    configFilepath: path,
-    ignoreCache: true,
-    ...(logger === undefined ? {} : { logger }),
-    parentClientConfig: { ...parentClientConfig, profile },
-  });
+  const provider = fromIni({ ...chainInit(options, reasons), profile, filepath: path, configFilepath: path });
   return async () => {
     // The SDK takes a file that it cannot read for an empty one.
     try {

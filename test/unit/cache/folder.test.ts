@@ -48,6 +48,19 @@ describe('the name of a cache folder', () => {
 });
 
 describe('a cache folder', () => {
+  test('can be had although a process of this number died while it tried the disk', async () => {
+    await using temp = await TempDir.create('folder');
+    const root = temp.join('caches');
+    await mkdir(root);
+    await writeFile(join(root, `.trial-${process.pid}`), '');
+    await using folder = await CacheFolder.open(root, SOURCE, OWNER, native);
+    assert.ok(folder.path.startsWith(root));
+    assert.deepEqual(
+      (await readdir(root)).filter((name) => name.startsWith('.trial')),
+      [`.trial-${process.pid}`],
+    );
+  });
+
   test('is made for its user alone, says what it holds, and who serves from it while it is open', async () => {
     await using temp = await TempDir.create('folder');
     const root = temp.join('caches');

@@ -2,11 +2,18 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { SystemClock } from '../../../src/base/clock.ts';
+import { DlfsError } from '../../../src/base/errors.ts';
 import { parseSizeOrShare } from '../../../src/base/size.ts';
 import { reportLines } from '../../../src/cli/doctor-command.ts';
 import { wrapped } from '../../../src/cli/text-table.ts';
 import { parseSourceOptions } from '../../../src/dataset/source-options.ts';
-import { cacheDiskType, examineCacheDisk, examineMachine, examineSource } from '../../../src/daemon/doctor/index.ts';
+import {
+  cacheDiskType,
+  examineAddon,
+  examineCacheDisk,
+  examineMachine,
+  examineSource,
+} from '../../../src/daemon/doctor/index.ts';
 import * as machine from '../../../src/daemon/doctor/machine.ts';
 import { BytesContent, ObjectStore, readPolicy, S3Endpoint, storedObject } from '../../../demo/endpoint/index.ts';
 import { examineMounts } from '../../../src/daemon/doctor/index.ts';
@@ -19,6 +26,23 @@ const GIB = 2 ** 30;
 const FLOOR = parseSizeOrShare('1B');
 
 describe('the doctor on the machine', () => {
+  test("wants an addon that loads, and gives the loader's way out", () => {
+    assert.deepEqual([examineAddon().state, examineAddon(() => ({})).state], ['ok', 'ok']);
+    const broken = examineAddon(() => {
+      throw new DlfsError('unsupported', 'it is for glibc; another library; compile it');
+    });
+    assert.deepEqual(
+      [broken.code, broken.found, broken.advice],
+      ['unsupported', 'it is for glibc; another library', 'compile it'],
+    );
+    assert.equal(
+      examineAddon(() => {
+        throw new Error('out of luck');
+      }).state,
+      'fail',
+    );
+  });
+
   test('wants a kernel that speaks the protocol', () => {
     assert.equal(machine.judgeKernel('4.19.0-27-amd64').code, 'unsupported');
     assert.match(machine.judgeKernel('5.4.0').found, /7\.31/);

@@ -38,7 +38,7 @@ describe('options of a mount', () => {
       cacheFiles: '1000',
       cacheFloor: '1GiB',
       blockSize: '4KiB',
-      memory: '32KiB',
+      memory: '16MiB',
       open: 'passthrough',
       uid: '65534',
       fileMode: '400',
@@ -52,7 +52,7 @@ describe('options of a mount', () => {
     assert.deepEqual(options.cacheFloor, { kind: 'size', bytes: 1024 * MIB });
     assert.deepEqual(
       [options.cacheSize, options.cacheFiles, options.blockSize, options.memory, options.open, options.uid],
-      [64 * MIB, 1000, 4096, 32768, 'passthrough', 65534],
+      [64 * MIB, 1000, 4096, 16 * MIB, 'passthrough', 65534],
     );
     assert.deepEqual(
       [options.fileMode, options.dirMode, options.refresh, options.ioTimeout],
@@ -75,6 +75,7 @@ describe('options of a mount', () => {
     [{ cacheFloor: '101%' }, /^--cache-floor: not a percentage/],
     [{ cacheFloor: '100%' }, /^--cache-floor: leaves nothing/],
     [{ memory: '1MiB' }, /^--memory: must hold 8 blocks at least/],
+    [{ memory: '8MiB', blockSize: '64KiB' }, /^--memory: must be 16.0 MiB at least/],
     [{ open: 'fast' }, /^--open: write auto, stateless or passthrough$/],
     [{ uid: 'nobody' }, /^--uid: write a user id as a whole number/],
     [{ gid: '4294967295' }, /^--gid: write a group id/],

@@ -257,7 +257,7 @@ test('an index of a million files and a million blocks opens in under a second, 
      WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${count - 1})
        INSERT INTO block SELECT 2000 + i, 0, x'0102030405060708' FROM n;
      WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${count - 1})
-       INSERT INTO object SELECT 2000 + i, 4096, 1, 4096, i, 1, x'01' FROM n;
+       INSERT INTO object(ino, size, blocks, bytes, used, state, bits) SELECT 2000 + i, 4096, 1, 4096, i, 1, x'01' FROM n;
      UPDATE state SET next_ino = ${count + 2000}, nodes = ${count + 1001}, files = ${count}, dirs = 1000, cached_files = ${count}, cached_blocks = ${count};
      COMMIT;`,
   );

@@ -55,6 +55,21 @@ test('an object of 5 TiB in blocks of 4 KiB keeps exact offsets', () => {
   assert.deepEqual(geometry.bytesOf(geometry.blocks - 1), { offset: 5 * TIB - 4096, length: 4096 });
 });
 
+test('an object that no origin can have, or of more blocks than can be counted, is refused', () => {
+  const code = (blockSize: number, size: number): string => {
+    try {
+      return String(new BlockGeometry(blockSize, size).blocks);
+    } catch (error) {
+      return DlfsError.from(error).code;
+    }
+  };
+  assert.equal(code(MIB, 64 * TIB), String(2 ** 26));
+  assert.equal(code(MIB, 64 * TIB + 1), 'unsupported');
+  assert.equal(code(4096, 8 * TIB), String(2 ** 31));
+  assert.equal(code(4096, 8 * TIB + 1), 'unsupported');
+  assert.equal(code(16 * MIB, 2 ** 53 - 1), 'unsupported');
+});
+
 test('blocks tile the object', () => {
   fc.assert(
     fc.property(blockSizes, fc.integer({ min: 0, max: 8 * MIB }), (blockSize, objectSize) => {

@@ -93,7 +93,7 @@ class World implements AsyncDisposable {
   /** Begins to list everything. */
   listAll(limit = 1000): Promise<ListingOutcome> {
     const { fixture, origin, directories } = this;
-    const whole = listAll({
+    const options = {
       index: fixture.index,
       source: origin as unknown as Source,
       directories,
@@ -101,7 +101,8 @@ class World implements AsyncDisposable {
       limit,
       lanes: new ListingLanes().join(),
       signal: this.#stop.signal,
-    });
+    };
+    const whole = listAll(options, (full) => full.finish());
     whole.catch(() => undefined);
     return whole;
   }
@@ -131,7 +132,16 @@ test('a directory that is looked into while the whole is being listed is asked f
   assert.equal(fixture.index.children(wide, 0, 10).length > 0, true, 'a page is shown when it has come');
   await origin.through(whole);
   assert.deepEqual(origin.asked, ['', 'wide/', 'wide/', 'wide/deep/']);
-  assert.deepEqual(tree(fixture.index), ['top', 'wide/', 'wide/a', 'wide/b', 'wide/c', 'wide/d', 'wide/deep/', 'wide/deep/e']);
+  assert.deepEqual(tree(fixture.index), [
+    'top',
+    'wide/',
+    'wide/a',
+    'wide/b',
+    'wide/c',
+    'wide/d',
+    'wide/deep/',
+    'wide/deep/e',
+  ]);
   assert.equal(fixture.index.snapshot().complete, true);
 });
 
@@ -164,7 +174,9 @@ test('a directory that is longer than the limit ends the listing of the whole, u
 
 test('flat shards let a demanded listing go first, but not for ever', async () => {
   const folders = Array.from({ length: 16 }, (_, number) => String(number + 10));
-  await using world = await World.create(...folders.flatMap((folder) => ['a', 'b', 'c', 'd'].map((name) => `${folder}/${name}`)));
+  await using world = await World.create(
+    ...folders.flatMap((folder) => ['a', 'b', 'c', 'd'].map((name) => `${folder}/${name}`)),
+  );
   const { origin, directories, clock, fixture } = world;
   const whole = world.listAll();
   await until(() => {
@@ -182,6 +194,18 @@ test('flat shards let a demanded listing go first, but not for ever', async () =
   await until(() => asked() > before);
   await origin.through(Promise.all([looked, whole]));
   assert.equal(fixture.index.snapshot().complete, true);
+});
+
+test('the end ends listings that wait for their turn, too', async () => {
+  const folders = Array.from({ length: 40 }, (_, number) => `${number}/`);
+  await using world = await World.create();
+  const { fixture, directories } = world;
+  await listDirectory(fixture.index, ROOT_INO, {}, folders.sort());
+  const waiting = folders.map((folder) => directories.progress(inoAt(fixture.index, folder.slice(0, -1))));
+  const all = Promise.allSettled(waiting);
+  await world.origin.held();
+  await world.origin.through(directories[Symbol.asyncDispose]());
+  assert.deepEqual(new Set((await all).map(({ status }) => status)), new Set(['rejected']));
 });
 
 async function until(holds: () => boolean): Promise<void> {

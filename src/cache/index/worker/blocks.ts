@@ -94,7 +94,12 @@ export class Blocks {
     this.#getObject = database.prepare<[number], StoredObject>(
       'SELECT size, blocks, bytes, used, state, bits FROM object WHERE ino = ?',
     );
-    this.#putObject = database.prepare('INSERT OR REPLACE INTO object VALUES(?, ?, ?, ?, ?, ?, ?)');
+    // Whether it is pinned is not this module's business, and stays as it is.
+    this.#putObject = database.prepare(
+      `INSERT INTO object(ino, size, blocks, bytes, used, state, bits) VALUES(?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (ino) DO UPDATE SET size = excluded.size, blocks = excluded.blocks, bytes = excluded.bytes,
+       used = excluded.used, state = excluded.state, bits = excluded.bits`,
+    );
     this.#deleteObject = database.prepare('DELETE FROM object WHERE ino = ?');
     this.#setState = database.prepare('UPDATE object SET state = ? WHERE ino = ?');
     this.#setUsed = database.prepare('UPDATE object SET used = max(used, ?) WHERE ino = ?');

@@ -52,13 +52,15 @@ export class FullListing {
   /**
    * Nothing is staged or being undone when it begins.
    * @param limit the most keys
+   * @param preview it will not be switched to: what takes effect at once otherwise is only counted
    */
-  constructor(parts: ListingParts, limit: number) {
+  constructor(parts: ListingParts, limit: number, preview = false) {
     const { store } = parts;
     if (store.stagings.size > 0) throw new DlfsError('internal', 'two listings of the whole source at a time');
     this.#parts = parts;
     this.#limit = limit;
-    const observer = { mark: store.nextIno - 1, since: store.cur, staged: store.beginStaging(), log: this.#log };
+    const staged = store.beginStaging();
+    const observer = { mark: store.nextIno - 1, since: store.cur, staged, log: this.#log, preview };
     this.#seq = observer.staged;
     const placement = new Placement(store, parts.nodes, observer);
     this.#context = { ...parts, observer, placement, listedByOthers: this.#listedByOthers };
@@ -147,14 +149,33 @@ export class FullListing {
    * @throws DlfsError `internal` while a part has not been listed
    */
   finish(): OutcomeResult {
-    if (this.#stopped !== null) {
-      return { stopped: this.#stopped, added: 0, changed: 0, removed: 0, overflow: false, changes: [], more: false };
+    if (this.#stopped === null) {
+      this.#requireAll();
+      switchTo(this.#parts, this.#seq);
+      this.#finished = true;
     }
+    return this.#outcome();
+  }
+
+  /**
+   * What switching would change: counts, and some of the names. The listing is to be aborted then.
+   * @throws DlfsError `internal` while a part has not been listed
+   */
+  preview(): OutcomeResult {
+    if (this.#stopped === null) this.#requireAll();
+    return this.#outcome();
+  }
+
+  #requireAll(): void {
     const missing = [...this.#uncovered, ...[...this.#shards].map((shard) => shard.key)][0];
     if (missing !== undefined)
       throw new DlfsError('internal', 'the listing of the source ended before all of it was listed', { key: missing });
-    switchTo(this.#parts, this.#seq);
-    this.#finished = true;
+  }
+
+  #outcome(): OutcomeResult {
+    if (this.#stopped !== null) {
+      return { stopped: this.#stopped, added: 0, changed: 0, removed: 0, overflow: false, changes: [], more: false };
+    }
     const { added, changed, removed, overflow } = this.#log;
     return { stopped: null, added, changed, removed, overflow, ...this.#log.take() };
   }

@@ -25,6 +25,8 @@ export interface Observer {
   /** The number it stages at; null for the listing of one directory. */
   readonly staged: number | null;
   readonly log: ChangeLog;
+  /** What it finds is only counted: attributes, which change at once otherwise, stay as they are. */
+  readonly preview?: boolean;
 }
 
 /**

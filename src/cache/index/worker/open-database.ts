@@ -17,6 +17,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { DlfsError } from '../../../base/errors.ts';
 import type { Opening } from '../rows.ts';
 import { APPLICATION_ID, MIGRATIONS, type Migration } from '../schema.ts';
+import { salvagePins } from './pins.ts';
 import { fromSqlite, isUnreadable } from '../sqlite-error.ts';
 
 /** How many unreadable indexes are kept for whoever wants to look; each may be some hundred megabytes. */
@@ -82,7 +83,10 @@ export function suspectMark(file: string): string {
 
 function rebuild(options: OpenDatabaseOptions, reason: string): OpenedDatabase {
   try {
-    return use(options, { setAside: setAside(options.file), reason });
+    const aside = setAside(options.file);
+    const opened = use(options, { setAside: aside, reason });
+    salvagePins(aside, opened.database);
+    return opened;
   } catch (thrown) {
     throw thrown instanceof Unfit
       ? new DlfsError('internal', `a new cache index is unfit: ${thrown.message}`)

@@ -241,7 +241,7 @@ export class Placement {
 
   #refreshAttributes(visible: NodeRecord, object: ListedObject): void {
     if (this.#hasAttributes(visible, object)) return;
-    this.#nodes.setAttributes(visible, object.mtimeMs, object.archived);
+    if (this.#observer.preview !== true) this.#nodes.setAttributes(visible, object.mtimeMs, object.archived);
     this.#observer.log.changed += 1;
     this.#observer.log.name({
       parent: visible.parent,

@@ -18,6 +18,7 @@ import { DirectoryListing, type ListingParts } from './directory-listing.ts';
 import { FullListing, type Shard, type ShardKind } from './full-listing.ts';
 import { Nodes } from './nodes.ts';
 import { PACE, type Pace } from './pace.ts';
+import { Pins } from './pins.ts';
 import { LeftoverPurge, purge, type PurgeParts } from './purge.ts';
 import { RecentBlocks } from './recent-blocks.ts';
 import { once, Scheduler, type Priority, type SchedulerOptions, type Work } from './scheduler.ts';
@@ -55,6 +56,7 @@ export class Writer {
   readonly #parts: ListingParts & PurgeParts;
   readonly #blocks: Blocks;
   readonly #recent: RecentBlocks;
+  readonly #pins: Pins;
   readonly #leftovers: LeftoverPurge;
   readonly #lanes = new Map<number, Occupant>();
   readonly #failures = new Map<number, DlfsError>();
@@ -64,6 +66,7 @@ export class Writer {
     const { store, clock, turns, sliceMs, pace = PACE } = options;
     this.#store = store;
     this.#recent = new RecentBlocks(store);
+    this.#pins = new Pins(store.database);
     this.#blocks = new Blocks(store, this.#recent);
     this.#parts = { store, clock, nodes: new Nodes(store), skips: new Skips(store), blocks: this.#blocks, pace };
     this.#leftovers = new LeftoverPurge(this.#parts);
@@ -106,10 +109,10 @@ export class Writer {
       return null;
     },
 
-    beginFull: async ({ lane, limit }) => {
+    beginFull: async ({ lane, limit, preview }) => {
       if (this.#full !== null) throw new DlfsError('internal', 'the whole source is being listed already');
       await this.undoLeftovers();
-      return await this.#listing(lane, 'background', () => once(() => this.#beginFull(lane, limit)));
+      return await this.#listing(lane, 'background', () => once(() => this.#beginFull(lane, limit, preview === true)));
     },
     coverDirectory: ({ full, key }) => this.#listing(full, 'background', () => this.#fullOf(full).cover(key)),
     beginShard: ({ lane, full, kind, key }) => this.#beginShard(lane, full, kind, key),
@@ -124,6 +127,7 @@ export class Writer {
       if (outcome.stopped !== null) await this.undoLeftovers();
       return outcome;
     },
+    previewFull: ({ lane }) => this.#listing(lane, 'background', () => once(() => this.#fullOf(lane).preview())),
     abortFull: async ({ lane }) => {
       this.#endFull(lane, false);
       await this.undoLeftovers();
@@ -144,6 +148,10 @@ export class Writer {
     purgeLeftovers: () => this.#scheduler.submit(LANE_PURGE, 'background', () => this.#leftovers.step(), true),
     audit: (files) => this.#blocks.audit(files),
     forgetRecent: () => this.#write(() => this.#recent.forget()),
+    addPins: ({ pins }) => this.#write(() => this.#pins.add(pins), true),
+    removePins: ({ globs }) => this.#write(() => this.#pins.remove(globs), true),
+    setPinned: ({ inos, pinned }) => this.#write(() => this.#pins.mark(inos, pinned)),
+    saveScrub: ({ mark }) => this.#write(() => this.#pins.saveScrub(mark)),
     markClean: () => this.#write(() => this.#store.database.exec('UPDATE state SET clean = 1 WHERE id = 1'), true),
     close: () => {
       this.#scheduler.close();
@@ -178,8 +186,8 @@ export class Writer {
     return outcome;
   }
 
-  #beginFull(lane: number, limit: number): null {
-    const listing = new FullListing(this.#parts, limit);
+  #beginFull(lane: number, limit: number, preview: boolean): null {
+    const listing = new FullListing(this.#parts, limit, preview);
     for (const [at, other] of this.#lanes) {
       if (other.kind === 'directory') listing.noteOther(other.listing.ino, false);
       else if (other.kind === 'full') this.#free(at);

@@ -335,7 +335,7 @@ test('all that is wrong is named at once, and as an error the first with the cou
       error instanceof DlfsError &&
       error.code === 'invalid-argument' &&
       error.dataset === 'n/x' &&
-      /\(and 2 more\)$/.test(error.message),
+      error.message.endsWith('(and 2 more)'),
   );
 });
 
