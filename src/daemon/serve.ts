@@ -33,13 +33,13 @@ export interface Serving extends AsyncDisposable {
 
 /**
  * Mounts and serves.
- * @param api how it is spoken to; a socket that cannot be had is a warning
+ * @param api how it is spoken to, a socket that cannot be had is a warning; null: not at all
  * @throws DlfsError for everything that keeps it from serving
  */
 export async function serve(
   options: ServeOptions,
   deps: DataPlaneDependencies,
-  api: MountApiOptions,
+  api: MountApiOptions | null,
 ): Promise<Serving> {
   await checkCacheDisk(options.cacheDir);
   await using stack = new AsyncDisposableStack();
@@ -56,7 +56,7 @@ export async function serve(
     ),
   );
   stack.use(new StatsFile(join(dataset.cacheFolder, 'stats.json'), () => dataset.stats(), deps.clock, deps.log));
-  stack.use(await openMountApi({ dataset, plane, options, errors }, api, deps));
+  if (api !== null) stack.use(await openMountApi({ dataset, plane, options, errors }, api, deps));
   const held = stack.move();
   let disposed: Promise<void> | null = null;
   return {

@@ -65,7 +65,8 @@ export function jobService(datasets: Datasets): JobService {
 /** See the file's header. */
 export function fileService(datasets: Datasets): FileService {
   return {
-    list: (ref, page) => jobsOf(datasets, ref).jobs.listFiles(page),
+    list: (ref, { path, cursor, limit }) =>
+      jobsOf(datasets, ref).jobs.listFiles({ path, limit, ...(cursor === null ? {} : { cursor }) }),
     pins: async (ref) => ({ pins: await jobsOf(datasets, ref).jobs.listPins() }),
     unpin: async (ref, globs) => {
       const { jobs } = jobsOf(datasets, ref);
