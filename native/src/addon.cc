@@ -4,9 +4,14 @@
 #include <openssl/opensslv.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
+#include "base/unique_fd.h"
 #include "binding/engine_object.h"
 #include "binding/values.h"
 #include "block/xxh64.h"
@@ -46,6 +51,29 @@ Napi::Value preload(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), why != nullptr ? why : "unknown");
 }
 
+// sendDatagram(path, text) → errno: one datagram to a Unix socket, without waiting; a path that starts with @ is of the
+// abstract namespace (unix(7)).
+Napi::Value send_datagram(const Napi::CallbackInfo& info) {
+  const std::string path = text(info[0], "path");
+  const std::string message = text(info[1], "text");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  int error = 0;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    error = EINVAL;
+  } else {
+    std::memcpy(address.sun_path, path.data(), path.size());
+    if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+    const dlfs::UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd || ::sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+                        reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+      error = errno;
+    }
+  }
+  return Napi::Number::New(info.Env(), error);
+}
+
 // xxh64(bytes) → bigint
 Napi::Value hash(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), dlfs::xxh64(array<std::byte>(info[0], "bytes")));
@@ -53,6 +81,7 @@ Napi::Value hash(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
+  exports.Set("sendDatagram", Napi::Function::New(env, send_datagram));
   exports.Set("unmount", Napi::Function::New(env, unmount));
   exports.Set("lock", Napi::Function::New(env, lock));
   exports.Set("raiseDescriptorLimit", Napi::Function::New(env, raise_descriptor_limit));

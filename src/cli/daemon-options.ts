@@ -52,6 +52,18 @@ export const DAEMON_ROWS: readonly OptionRow[] = [
     help: 'names in a complete listing of a dataset at most; beyond, only directories in use are listed (default: 10000000)',
     group: LIMITS,
   },
+  {
+    key: 'socket',
+    value: 'PATH',
+    help: 'socket of the API, for root only (default: /run/dlfs/daemon.sock)',
+    group: PROCESS,
+  },
+  {
+    key: 'metrics',
+    value: 'ADDR',
+    help: 'serve metrics and health at HOST:PORT, too (default: on the socket alone)',
+    group: PROCESS,
+  },
   { key: 'logFile', value: 'FILE', help: 'log to this file (default: standard error)', group: PROCESS },
   {
     key: 'logLevel',
@@ -77,6 +89,8 @@ const DAEMON_OPTIONS = z
     cacheFloor: values.converted(parseSizeOrShare).prefault('15%'),
     memory: values.converted(parseSize).prefault('512MiB'),
     listLimit: values.count('names', 1, MAX_LIST_LIMIT).prefault('10000000'),
+    socket: z.string().min(1, 'write the path of a socket').nullable().default(null),
+    metrics: z.string().min(1, 'write HOST:PORT').nullable().default(null),
     logFile: z.string().min(1, 'write the path of a file').nullable().default(null),
     logLevel: values.converted(parseLogLevels).prefault('info'),
   })

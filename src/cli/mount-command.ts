@@ -8,21 +8,21 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DlfsError } from '../base/errors.ts';
-import { createLogger, type Logger } from '../base/log.ts';
 import { formatSourceReference } from '../dataset/source-reference.ts';
 import { launchInBackground } from '../daemon/background/launch.ts';
 import { tellStarter } from '../daemon/background/messages.ts';
 import { runMountProcess } from '../daemon/background/mount-process.ts';
-import { checkCacheDirectory, hasSysAdmin, lookAtDevice } from '../daemon/doctor/index.ts';
+import { mountSocket } from '../daemon/api/place.ts';
+import { checkCacheDirectory } from '../daemon/doctor/index.ts';
 import { logName } from '../daemon/log-file/log-path.ts';
-import { PrettySink } from '../daemon/log-file/pretty-sink.ts';
-import { DEFAULT_LOG_BYTES, DEFAULT_LOG_FILES, RotatingFile } from '../daemon/log-file/rotating-file.ts';
 import { isWithin, readMounts } from '../daemon/mountinfo.ts';
 import { checkMountPoint, quoted } from '../daemon/registry/mount-point.ts';
 import { resolvePath } from '../daemon/registry/resolve-path.ts';
 import type { Context } from './context.ts';
 import { parseMountOptions, type MountOptions } from './mount-options.ts';
 import { toArguments, type GivenOptions } from './option-table.ts';
+import { openProcessLog, type ProcessLog } from './process-log.ts';
+import { requireFuse } from './require-fuse.ts';
 
 /** What was asked for. */
 export interface MountRequest {
@@ -74,12 +74,12 @@ export async function mountInBackground(request: MountRequest, context: Context)
  * Mounts and serves here until told to end.
  * @throws DlfsError for what keeps it from serving
  */
-export async function mountHere(request: MountRequest, context: Context): Promise<void> {
+export async function mountHere(request: MountRequest, version: string, context: Context): Promise<void> {
   try {
     const options = parseMountOptions(request.source, request.given);
     const { dir } = check(request, options, context);
-    await using log = openLogger(options, context);
-    await serveHere(dir, options, log.logger, context);
+    await using log = openProcessLog(options, context);
+    await serveHere(dir, options, log, version, context);
   } catch (thrown) {
     const error = DlfsError.from(thrown);
     await tellStarter({ type: 'failed', error: error.toJSON() });
@@ -87,7 +87,13 @@ export async function mountHere(request: MountRequest, context: Context): Promis
   }
 }
 
-async function serveHere(dir: string, options: MountOptions, log: Logger, context: Context): Promise<void> {
+async function serveHere(
+  dir: string,
+  options: MountOptions,
+  { logger: log, tail }: ProcessLog,
+  version: string,
+  context: Context,
+): Promise<void> {
   const { clock, random, registry, environment, output } = context;
   // Loaded here: the commands that do not serve start without it.
   const [{ serve }, { loadNative }] = await Promise.all([import('../daemon/serve.ts'), import('../native/binding.ts')]);
@@ -124,6 +130,7 @@ async function serveHere(dir: string, options: MountOptions, log: Logger, contex
           logPath,
         },
         { clock, log, random, environment },
+        { version, tail, socket: mountSocket(environment, context.uid, mountPoint) },
       ),
     onReady: (mountPoint, serving) => {
       if (process.send === undefined) output.line(`dlfs: serving ${mountPoint}`);
@@ -143,19 +150,7 @@ function check(request: MountRequest, options: MountOptions, { registry }: Conte
       `the cache ${cache} would lie below the mount point ${point.dir}; choose another with --cache-dir`,
     );
   }
-  const device = lookAtDevice();
-  if (device === 'missing') {
-    throw new DlfsError(
-      'no-fuse',
-      'there is no /dev/fuse: load the module (modprobe fuse), or give the container the device (--device /dev/fuse)',
-    );
-  }
-  if (!hasSysAdmin()) throw new DlfsError('privilege', 'mounting takes root (CAP_SYS_ADMIN): call it by sudo');
-  if (device === 'refused')
-    throw new DlfsError(
-      'privilege',
-      '/dev/fuse may not be opened: in a container, give it the device (--device /dev/fuse)',
-    );
+  requireFuse();
   return { dir: point.dir };
 }
 
@@ -173,22 +168,6 @@ function defaultLog(dir: string, { logFolder }: Context): string {
     });
   }
   return join(logFolder, logName(dir));
-}
-
-/** The logger of the serving process: a bounded file, or standard error. */
-function openLogger(options: MountOptions, { clock, environment }: Context): { logger: Logger } & AsyncDisposable {
-  const levels = options.logLevel;
-  if (options.logFile === null) {
-    const plain = { write: (line: string) => process.stderr.write(line) };
-    const colour = environment['NO_COLOR'] === undefined;
-    const sink = process.stderr.isTTY ? new PrettySink(plain, colour) : plain;
-    return { logger: createLogger({ ...levels, sink, clock }), [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
-  const file = new RotatingFile({ path: resolve(options.logFile), bytes: DEFAULT_LOG_BYTES, files: DEFAULT_LOG_FILES });
-  return {
-    logger: createLogger({ ...levels, sink: file, clock }),
-    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
-  };
 }
 
 /** What a mount in the background tells its user. */

@@ -1,9 +1,10 @@
 /**
- * How commands speak: results on standard output, errors as one line on standard error.
+ * How commands speak: results on standard output, progress and errors on standard error, an error as one line.
  *
  * Invariants:
  * 1. An error is exactly one line, `dlfs: …`; its class is the exit code.
  * 2. A reader that went away (`dlfs cache ls | head`) ends nothing.
+ * 3. Colour only where a terminal shows it and NO_COLOR (no-color.org) is not set.
  */
 import { DlfsError } from '../base/errors.ts';
 import { EXIT_CODE_OF, type ExitCode } from '../base/errors/exit.ts';
@@ -12,16 +13,29 @@ import { EXIT_CODE_OF, type ExitCode } from '../base/errors/exit.ts';
 export interface Output {
   /** One line of a result. */
   readonly line: (text: string) => void;
+  /** Text as it is, for screens that are drawn over. */
+  readonly write: (text: string) => void;
   /** Whether a person looks at the results. */
   readonly terminal: boolean;
+  /** Whether it shows colour. */
+  readonly colour: boolean;
+  /** The terminal's size now; 80 × 24 where there is none. */
+  readonly size: () => { readonly columns: number; readonly rows: number };
+  /** A stream for progress, apart from results; null where nobody looks. */
+  readonly progress: NodeJS.WriteStream | null;
 }
 
 /** The process's own. */
 export function processOutput(): Output {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) stream.on('error', () => undefined);
   return {
-    line: (text) => void process.stdout.write(`${text}\n`),
-    terminal: process.stdout.isTTY,
+    line: (text) => void stdout.write(`${text}\n`),
+    write: (text) => void stdout.write(text),
+    terminal: stdout.isTTY,
+    colour: stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
+    size: () => (stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : { columns: 80, rows: 24 }),
+    progress: stderr.isTTY ? stderr : null,
   };
 }
 

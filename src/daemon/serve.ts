@@ -7,15 +7,14 @@
 import { join } from 'node:path';
 import { checkCacheDisk } from '../cache/folder/disk-check.ts';
 import { DatasetServer } from './dataset/dataset-server.ts';
-import type { DatasetOptions } from './dataset/dataset-options.ts';
+import type { ServeOptions } from './serve-options.ts';
+import { openMountApi, type MountApiOptions } from './api/mount-api.ts';
+import { RecentErrors } from './node/recent-errors.ts';
+import { DataPlane, type DataPlaneDependencies } from './node/data-plane.ts';
 import type { DatasetJobs } from './jobs/dataset-jobs.ts';
-import { DataPlane, type DataPlaneDependencies, type DataPlaneOptions } from './node/data-plane.ts';
 import type { OpenMode } from './open-mode.ts';
 import { StatsFile } from './stats-file.ts';
 import type { ServingStats } from './stats.ts';
-
-/** How to serve a source at a directory: the quota is what the process has. */
-export interface ServeOptions extends Omit<DatasetOptions, 'name' | 'quota' | 'origin' | 'cacheOf'>, DataPlaneOptions {}
 
 /** A mount that serves. Disposing it unmounts, commits and lets go of everything. */
 export interface Serving extends AsyncDisposable {
@@ -34,22 +33,30 @@ export interface Serving extends AsyncDisposable {
 
 /**
  * Mounts and serves.
+ * @param api how it is spoken to, a socket that cannot be had is a warning; null: not at all
  * @throws DlfsError for everything that keeps it from serving
  */
-export async function serve(options: ServeOptions, deps: DataPlaneDependencies): Promise<Serving> {
+export async function serve(
+  options: ServeOptions,
+  deps: DataPlaneDependencies,
+  api: MountApiOptions | null,
+): Promise<Serving> {
   await checkCacheDisk(options.cacheDir);
   await using stack = new AsyncDisposableStack();
+  const errors = new RecentErrors(deps.clock);
+  const own = { ...deps, log: errors.recording(deps.log) };
   const quota = { bytes: options.cacheBytes, files: options.cacheFiles, reserve: 0 };
   const plane = stack.use(DataPlane.start(options, deps));
   const dataset = stack.use(
     await DatasetServer.start(
       { ...options, name: options.dir, quota, origin: 'needed', cacheOf: null },
       plane,
-      deps,
+      own,
       'empty',
     ),
   );
   stack.use(new StatsFile(join(dataset.cacheFolder, 'stats.json'), () => dataset.stats(), deps.clock, deps.log));
+  if (api !== null) stack.use(await openMountApi({ dataset, plane, options, errors }, api, deps));
   const held = stack.move();
   let disposed: Promise<void> | null = null;
   return {

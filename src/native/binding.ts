@@ -260,6 +260,8 @@ export interface Engine {
 export interface NativeBinding {
   /** `wake` is called on the event loop when events wait. */
   readonly Engine: new (options: EngineOptions, wake: () => void) => Engine;
+  /** One datagram to a Unix socket, without waiting; a path that starts with @ is of the abstract namespace. Returns an errno. */
+  sendDatagram(path: string, text: string): number;
   /** umount2(2); returns an errno. */
   unmount(dir: string, lazy: boolean): number;
   /** flock(2), exclusive and non-blocking, as long as the descriptor lives; returns an errno. */

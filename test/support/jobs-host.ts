@@ -18,6 +18,7 @@ const serving = await serve(
   { ...options, source: parseSourceOptions(options.source), refreshMs: 'never', logPath: null },
   // eslint-disable-next-line no-restricted-properties -- the composition root of this process
   { clock, log, random: Math.random, environment: process.env },
+  null,
 );
 say({ id: 0, value: null });
 

@@ -114,6 +114,7 @@ export class IndexReader implements Disposable {
   readonly #inOrder;
   readonly #pins;
   readonly #pinnedObjects;
+  readonly #pinnedBytes;
   readonly #scrub;
 
   /**
@@ -172,6 +173,9 @@ export class IndexReader implements Disposable {
     this.#recent = query<[number], { blocks: Buffer }>('SELECT blocks FROM recent WHERE run < ? ORDER BY id');
     this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name LIMIT ?`);
     this.#pins = query<[], PinRow>('SELECT glob, at AS atMs FROM pin ORDER BY at, glob');
+    this.#pinnedBytes = query<[], { bytes: number }>(
+      'SELECT coalesce(sum(bytes), 0) AS bytes FROM object INDEXED BY object_pinned WHERE pinned = 1',
+    );
     this.#pinnedObjects = query<[number, number], PinnedObject>(
       'SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino LIMIT ?',
     );
@@ -307,6 +311,11 @@ export class IndexReader implements Disposable {
   /** All pins, the oldest first. */
   pins(): PinRow[] {
     return this.#pins.all();
+  }
+
+  /** What pinned objects take of the disk; looks at each of them. */
+  pinnedBytes(): number {
+    return this.#pinnedBytes.get()?.bytes ?? 0;
   }
 
   /** Objects that are marked as pinned, a page at a time. */

@@ -155,7 +155,9 @@ export class DesiredState implements AsyncDisposable {
    */
   delete(name: string): Promise<Manifest<'node'>> {
     return this.#inTurn(async () => {
-      const { manifest } = this.requireApplied(name);
+      this.#refuseIfOfFile(name, 'deleted: remove it from the file');
+      // Also one that is stored but stands back behind another's name.
+      const manifest = this.#state.manifests.get(name) ?? this.require(name).manifest;
       await this.#state.remove(name);
       this.#merge();
       this.#tell();

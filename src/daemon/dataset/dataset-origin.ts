@@ -65,6 +65,7 @@ export class DatasetOrigin implements Source {
   #readying: Promise<void> | null = null;
   #health: OriginHealth = { reachable: null, error: null };
   #isDisposed = false;
+  #listRequests = 0;
 
   constructor(options: DatasetOriginOptions) {
     this.#o = options;
@@ -86,6 +87,11 @@ export class DatasetOrigin implements Source {
     return this.#health;
   }
 
+  /** Listing requests that were answered. */
+  get listRequests(): number {
+    return this.#listRequests;
+  }
+
   /** The data plane's endpoint; null where no address is known yet: await `ready()`. */
   get endpoint(): number | null {
     return this.#link?.endpoint ?? null;
@@ -101,6 +107,7 @@ export class DatasetOrigin implements Source {
       const { source } = await this.#open();
       for await (const page of source.list(prefix, options)) {
         this.answered();
+        this.#listRequests += 1;
         yield page;
       }
     } catch (thrown) {

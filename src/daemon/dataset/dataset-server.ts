@@ -16,6 +16,7 @@ import { Sweep } from '../../cache/blocks/sweep.ts';
 import type { KeeperStats } from '../../fs/snapshot/snapshot-keeper.ts';
 import type { DatasetJobs } from '../jobs/dataset-jobs.ts';
 import type { MountPlace, MountWish } from '../mounted-session.ts';
+import type { VolumeStats } from '../../native/binding.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
 import { chooseOpenMode, type OpenMode } from '../open-mode.ts';
 import { collectStats, type ServingStats } from '../stats.ts';
@@ -131,6 +132,16 @@ export class DatasetServer implements AsyncDisposable {
   /** How its listing goes. */
   get listing(): KeeperStats {
     return this.#parts.keeper.stats();
+  }
+
+  /** Counters of its volume in the data plane. */
+  counters(): VolumeStats {
+    return this.#plane.host.engine.volumeStats(this.volume);
+  }
+
+  /** Requests that listed something of its source. */
+  get listRequests(): number {
+    return this.#parts.origin.listRequests;
   }
 
   /** Counters and gauges as they are now. */

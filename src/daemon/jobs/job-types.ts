@@ -10,12 +10,24 @@
 import { z } from 'zod';
 import { MAX_GLOB_CHARS, MAX_GLOBS } from '../../dataset/glob/glob-set.ts';
 import { ERROR_CODES, type ErrorCode } from '../../base/errors/code.ts';
-import { JOB_PROGRESS } from '../api/contract/job-view.ts';
 
 const COUNT = z.number().min(0);
 const GLOBS = z.array(z.string().min(1).max(MAX_GLOB_CHARS)).max(MAX_GLOBS);
 /** Bytes a second at most; null: no limit. */
 const BANDWIDTH = z.number().int().min(1).nullable();
+
+/** How far a job is. Totals grow while files are still being found. */
+export const JOB_PROGRESS = z.object({
+  files: COUNT,
+  totalFiles: COUNT.nullable(),
+  bytes: COUNT,
+  totalBytes: COUNT.nullable(),
+  /** Of `bytes`, what was on the disk before. */
+  skippedBytes: COUNT,
+  bytesPerSecond: COUNT,
+  /** Seconds; null where it cannot be told. */
+  left: COUNT.nullable(),
+});
 
 /** Names in a sample at most. */
 export const MAX_SAMPLE = 100;

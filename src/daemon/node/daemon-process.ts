@@ -9,6 +9,7 @@
 import { EXIT } from '../../base/errors/exit.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { StopSignals } from '../background/stop-signals.ts';
+import type { SendDatagram, ServiceNotifier } from '../systemd/notify.ts';
 import { NodeDaemon, type NodeDependencies } from './node-daemon.ts';
 import type { NodeOptions } from './node-options.ts';
 
@@ -21,6 +22,8 @@ export interface DaemonProcessOptions {
   readonly deps: NodeDependencies;
   /** Starts what else works on the daemon: its API, its metrics. Disposed before the daemon ends. */
   readonly attach: (daemon: NodeDaemon) => Promise<AsyncDisposable>;
+  /** Tells systemd how the process stands. @param send sends a datagram */
+  readonly notifier: (pid: number, send: SendDatagram) => ServiceNotifier;
   /** Told once everything that was wanted at the start is served, or has failed once. */
   readonly onReady: (daemon: NodeDaemon) => void;
 }
@@ -29,20 +32,30 @@ export interface DaemonProcessOptions {
  * Serves until it is told to end.
  * @throws DlfsError for everything that keeps the daemon itself from working
  */
-export async function runDaemonProcess({ options, deps, attach, onReady }: DaemonProcessOptions): Promise<void> {
+export async function runDaemonProcess({
+  options,
+  deps,
+  attach,
+  notifier,
+  onReady,
+}: DaemonProcessOptions): Promise<void> {
   const log = deps.log.child('node');
   using stop = new StopSignals();
   await using daemon = await NodeDaemon.start(options, deps);
   await using _attached = await attach(daemon);
+  const { binding } = daemon.plane.host;
+  using systemd = notifier(process.pid, (path, text) => binding.sendDatagram(path, text));
   const never = new Promise<null>(() => undefined);
   const told = stop.orElse(never);
   void daemon.settled().then(() => {
     const all = daemon.list();
     const served = all.filter(({ served: one }) => one.server !== null).length;
     log.info('serving', { root: options.root, served, wanted: all.length });
+    systemd.ready(`serving ${served} of ${all.length} datasets below ${options.root}`);
     onReady(daemon);
   });
   const signal = await told;
+  systemd.stopping();
   log.info(`told to end; mounts that are in use have ${formatDuration(STOP_LIMIT_MS)}`, { signal });
   using _atOnce = stop.onEach(() => {
     log.warn('told to end again: at once');

@@ -16,7 +16,7 @@ export const DATASETS = z.object({ datasets: z.array(DATASET_VIEW), problems: z.
 export const APPLIED = z.object({
   result: z.enum(['created', 'configured', 'unchanged']),
   /** Names of the fields that changed, and what their change takes. */
-  changes: z.array(z.object({ field: z.string(), effect: z.enum(['live', 'remount', 'generation']) })),
+  changes: z.array(z.object({ field: z.string(), effect: z.enum(['live', 'reconnect', 'remount', 'generation']) })),
   dataset: DATASET_VIEW.nullable(),
 });
 /** What deleting did. */

@@ -2,24 +2,10 @@
  * Jobs as the API shows them: what was asked for, how far it is, how it ended.
  */
 import { z } from 'zod';
-
-const COUNT = z.number().min(0);
+import { JOB_PROGRESS, JOB_REPORT } from '../../jobs/job-types.ts';
 
 /** What kinds of jobs there are. */
 export const JOB_KIND = z.enum(['warm', 'evict', 'pin', 'verify', 'refresh', 'scrub']);
-
-/** How far a job is. Totals grow while files are still being found. */
-export const JOB_PROGRESS = z.object({
-  files: COUNT,
-  totalFiles: COUNT.nullable(),
-  bytes: COUNT,
-  totalBytes: COUNT.nullable(),
-  /** Of `bytes`, what was on the disk before. */
-  skippedBytes: COUNT,
-  bytesPerSecond: COUNT,
-  /** Seconds; null where it cannot be told. */
-  left: COUNT.nullable(),
-});
 
 /** See the file's header. */
 export const JOB_VIEW = z.object({
@@ -34,7 +20,7 @@ export const JOB_VIEW = z.object({
   ended: z.number().nullable(),
   progress: JOB_PROGRESS,
   /** What came of it, by kind; null until it has ended. */
-  report: z.record(z.string(), z.unknown()).nullable(),
+  report: JOB_REPORT.nullable(),
   /** Why it failed. */
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
@@ -44,5 +30,3 @@ export const JOBS = z.object({ jobs: z.array(JOB_VIEW) });
 
 /** See the file's header. */
 export type JobView = z.infer<typeof JOB_VIEW>;
-/** How far a job is. */
-export type JobProgress = z.infer<typeof JOB_PROGRESS>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MOUNT_ROWS, PROCESS_OPTIONS, SOURCE_ROWS, type GivenOptions } from '../../../../src/cli/option-table.ts';
 import { parseMountOptions, type MountOptions } from '../../../../src/cli/mount-options.ts';
-import type { ServeOptions } from '../../../../src/daemon/serve.ts';
+import type { ServeOptions } from '../../../../src/daemon/serve-options.ts';
 import {
   checkManifest,
   datasetSettings,
