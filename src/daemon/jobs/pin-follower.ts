@@ -107,7 +107,7 @@ export class PinFollower implements AsyncDisposable {
       const meter = new ProgressMeter(clock);
       const { signal } = this.#stop;
       const files = everything ? this.#all() : this.#some(inos);
-      await new Warmer(this.#parts, { bandwidth: null, signal, meter, failures }).run(files);
+      await new Warmer(this.#parts, { bandwidth: null, since: clock.wall(), signal, meter, failures }).run(files);
       const fetched = meter.bytes - meter.skippedBytes;
       if (fetched > 0 || failures.count > 0)
         log.info('fetched what is pinned', { files: meter.files, bytes: fetched, failed: failures.count });

@@ -25,11 +25,13 @@ export function pinJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
   return async ({ signal, show }) => {
     const meter = new ProgressMeter(parts.clock);
     show(meter.read);
+    await parts.store.flush();
+    const since = parts.clock.wall();
     const measured = await measure(parts, set, meter, signal);
     await requireRoom(parts, set, measured, signal);
     await parts.pins.add(spec.globs, parts.clock.wall());
     await markPinned(parts, set, signal);
-    return await fetchAll(parts, set, { bandwidth: spec.bandwidth, meter, signal });
+    return await fetchAll(parts, set, { bandwidth: spec.bandwidth, since, meter, signal });
   };
 }
 

@@ -30,9 +30,12 @@ export function warmJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
   return async ({ signal, show }) => {
     const meter = new ProgressMeter(parts.clock);
     show(meter.read);
+    // What came before is noted as used when it is committed: that must not look like a use behind the start.
+    await parts.store.flush();
+    const since = parts.clock.wall();
     const measured = await measure(parts, set, meter, signal);
     await requireRoom(parts, set, measured, signal);
-    return await fetchAll(parts, set, { bandwidth: spec.bandwidth, meter, signal });
+    return await fetchAll(parts, set, { bandwidth: spec.bandwidth, since, meter, signal });
   };
 }
 
@@ -43,7 +46,12 @@ export function warmJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
 export async function fetchAll(
   parts: DatasetJobParts,
   set: GlobSet,
-  options: { readonly bandwidth: number | null; readonly meter: ProgressMeter; readonly signal: AbortSignal },
+  options: {
+    readonly bandwidth: number | null;
+    readonly since: number;
+    readonly meter: ProgressMeter;
+    readonly signal: AbortSignal;
+  },
 ): Promise<WarmReport> {
   const { meter, signal } = options;
   const failures = new FailureLog();

@@ -32,6 +32,8 @@ export type WarmParts = Pick<DatasetJobParts, 'index' | 'store' | 'fills' | 'blo
 export interface WarmOptions {
   /** Bytes a second; null: no limit. */
   readonly bandwidth: number | null;
+  /** What was used since then, on the wall clock, is not evicted for its sake. */
+  readonly since: number;
   readonly signal: AbortSignal;
   readonly meter: ProgressMeter;
   readonly failures: FailureLog;
@@ -66,7 +68,7 @@ export class Warmer {
     const { blockSize, memory, clock } = parts;
     const { bandwidth, signal } = options;
     this.#signal = AbortSignal.any([signal, this.#stop.signal]);
-    this.#since = clock.wall();
+    this.#since = options.since;
     this.#bucket = bandwidth === null ? null : new TokenBucket(bandwidth, clock.monotonic());
     this.#lookahead = Math.max(2 * blockSize, Math.min(MAX_LOOKAHEAD, Math.floor(memory / MEMORY_SHARE)));
     const run = Math.min(MAX_RUN, this.#lookahead / 2, bandwidth ?? Infinity);
