@@ -16,7 +16,6 @@ const log = createLogger({ level: 'warn', sink: { write: (line) => process.stder
 
 const serving = await serve(
   { ...options, source: parseSourceOptions(options.source), refreshMs: 'never', logPath: null },
-  // eslint-disable-next-line no-restricted-properties -- the composition root of this process
   { clock, log, random: Math.random, environment: process.env },
   null,
 );

@@ -8,7 +8,7 @@ export interface JobContext {
   /** Aborted when the job is cancelled or the process stops: the work ends soon, by throwing `interrupted`. */
   readonly signal: AbortSignal;
   /** Who wants to know how far it is asks this from now on. */
-  show(progress: () => JobProgress): void;
+  readonly show: (progress: () => JobProgress) => void;
 }
 
 /**
