@@ -58,7 +58,10 @@ export class BenchNode implements AsyncDisposable {
     );
     const daemon = stack.use(
       await DlfsDaemon.start({
-        manifests: { ...manifests, ...Object.fromEntries(others.map((one) => [`${one.name}.json`, manifestOfOther(one)])) },
+        manifests: {
+          ...manifests,
+          ...Object.fromEntries(others.map((one) => [`${one.name}.json`, manifestOfOther(one)])),
+        },
         // The floor would end caching on a disk that others have filled.
         args: ['--cache-floor', '1GiB'],
         env: {
@@ -91,7 +94,11 @@ export class BenchNode implements AsyncDisposable {
   /** Seconds of processor time that the process has used. */
   cpuSeconds(): number {
     const text = readFileSync(`/proc/${this.daemon.pid}/stat`, 'latin1');
-    const [user = 0, system = 0] = text.slice(text.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number);
+    const [user = 0, system = 0] = text
+      .slice(text.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number);
     return (user + system) / 100;
   }
 

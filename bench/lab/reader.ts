@@ -94,7 +94,11 @@ export class Reader {
     seconds: number;
     seed: number;
   }): Promise<PacedRead> {
-    const args = ['paced', await this.#list(job.files), ...[job.block, job.periodUs, job.seconds, job.seed].map(String)];
+    const args = [
+      'paced',
+      await this.#list(job.files),
+      ...[job.block, job.periodUs, job.seconds, job.seed].map(String),
+    ];
     return PACED.parse(JSON.parse((await this.#programs.run(this.#binary, args)).stdout));
   }
 

@@ -122,7 +122,9 @@ const SCAN: Scenario = {
         measure: async (_, round) => {
           const range = [`if=${scanned}`, 'of=/dev/null', 'bs=1M', 'iflag=fullblock'];
           const count = PULLED / 1024 / 1024;
-          const scanning = lab.programs.run('dd', [...range, `skip=${round * count}`, `count=${count}`], { quiet: true });
+          const scanning = lab.programs.run('dd', [...range, `skip=${round * count}`, `count=${count}`], {
+            quiet: true,
+          });
           await delay(1000);
           const measured = await latencies(lab, node, round + 1);
           const { seconds } = await scanning;
@@ -164,7 +166,10 @@ const IDLE: Scenario = {
     ] as const
   ).map(([metric, unit, figure]) => ({
     id: `node-idle-${metric.replaceAll(' ', '-')}`,
-    figure: metric === 'restart' ? figure.replace(/:$/, '') : `${figure} of a daemon with ${metric === 'threads of 10 datasets' ? 10 : IDLE_DATASETS} idle datasets`,
+    figure:
+      metric === 'restart'
+        ? figure.replace(/:$/, '')
+        : `${figure} of a daemon with ${metric === 'threads of 10 datasets' ? 10 : IDLE_DATASETS} idle datasets`,
     metric,
     unit,
     better: 'lower' as const,

@@ -21,7 +21,9 @@ const PATIENCE_MS = 20_000;
 async function occupied(cache: string, dataset: string): Promise<number> {
   let bytes = 0;
   for (const folder of (await readdir(cache)).filter((name) => /^[0-9a-f]{16}$/.test(name))) {
-    const { dataset: whose } = JSON.parse(await readFile(join(cache, folder, 'source.json'), 'utf8')) as { dataset: string };
+    const { dataset: whose } = JSON.parse(await readFile(join(cache, folder, 'source.json'), 'utf8')) as {
+      dataset: string;
+    };
     if (whose !== dataset) continue;
     for (const entry of await readdir(join(cache, folder, 'objects'), { recursive: true, withFileTypes: true })) {
       if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.blocks ?? 0;
