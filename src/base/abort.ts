@@ -9,14 +9,15 @@ import { DlfsError } from './errors.ts';
  */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await work;
-  const { promise, reject } = Promise.withResolvers<never>();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   const abort = (): void => {
     reject(interruptedBy(signal));
   };
   if (signal.aborted) abort();
   else signal.addEventListener('abort', abort, { once: true });
+  work.then(resolve, reject);
   try {
-    return await Promise.race([work, promise]);
+    return await promise;
   } finally {
     signal.removeEventListener('abort', abort);
   }

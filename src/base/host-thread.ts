@@ -101,7 +101,9 @@ export class HostThread implements AsyncDisposable {
     const { promise: exited, resolve } = Promise.withResolvers<undefined>();
     const running: Running = { worker, guests: new Map(), exited };
     let cause: unknown = null;
-    worker.on('error', (thrown) => (cause = thrown));
+    worker.on('error', (thrown: unknown) => {
+      cause = thrown;
+    });
     worker.on('exit', () => {
       resolve(undefined);
       if (this.#running !== running) return;

@@ -172,7 +172,7 @@ export class DlfsDaemon implements AsyncDisposable {
     }
     await this.#temp[Symbol.asyncDispose]();
     if (forced !== null && !this.#isKilled)
-      throw this.explain(new Error(`the daemon did not end by itself: ${String(forced)}`));
+      throw this.explain(new Error(`the daemon did not end by itself: ${forced}`));
   }
 
   async #serving(): Promise<void> {

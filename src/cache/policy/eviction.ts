@@ -18,7 +18,12 @@
  * 4. At most `maxScan` candidates are read: a turn of the event loop stays short.
  * 5. Victims of one lender take no more than its `spare` together.
  */
-import type { Lender } from './space-ledger.ts';
+
+/** What leaves for another's sake comes out of this. */
+export interface Lender {
+  /** Bytes that may leave. */
+  readonly spare: number;
+}
 
 /** An object that could leave. */
 export interface EvictionCandidate {

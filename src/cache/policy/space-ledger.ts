@@ -14,7 +14,7 @@
  */
 import { bytes } from '../../base/brand.ts';
 import { sizeOf } from '../../base/size.ts';
-import type { EvictionNeed } from './eviction.ts';
+import type { EvictionNeed, Lender } from './eviction.ts';
 import {
   QuotaGate,
   type QuotaAnswer,
@@ -45,12 +45,6 @@ export interface SpaceVerdict {
   readonly scope: SpaceScope;
   /** Changes of state of each scope. */
   readonly changed: Readonly<Record<SpaceScope, QuotaTransition | null>>;
-}
-
-/** What leaves for another's sake comes out of this. */
-export interface Lender {
-  /** Bytes that may leave. */
-  readonly spare: number;
 }
 
 /** States, the worst last. */

@@ -5,7 +5,7 @@
  * 1. Errors become exceptions of ours, in one line; commander itself prints nothing but help.
  * 2. Every command's help ends with an example.
  */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Context } from '../context.ts';
 import { FORMATS } from '../format/documents.ts';
 import { longName, type OptionRow } from '../option-table.ts';

@@ -68,7 +68,7 @@ function flagsOf(command: Command): string[] {
   return command
     .createHelp()
     .visibleOptions(command)
-    .flatMap(({ long }) => (long === undefined || long === null ? [] : [long]));
+    .flatMap(({ long }) => (long === undefined ? [] : [long]));
 }
 
 function optionOf(command: Command, word: string): Option | undefined {

@@ -8,6 +8,7 @@
  * Invariants:
  * 1. Whatever ends it, the terminal is as it was: the main screen, the cursor, the mode of its keys.
  */
+import type { Clock } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
 import type { Context } from '../context.ts';
 import type { ScreenSize } from './screen.ts';
@@ -39,14 +40,14 @@ export async function watchScreen<T>({ ask, draw, every }: Watched<T>, { output,
         value = await ask(stop.signal);
         lines = draw(value, { columns, rows: rows - 1 });
       } catch (thrown) {
-        if (stop.signal.aborted) return;
+        if (stop.isTold()) return;
         const error = DlfsError.from(thrown);
         if (error.code !== 'no-daemon' && error.code !== 'timeout') throw error;
         lines = [error.describe().slice(0, columns)];
       }
       const foot = 'q: quit'.slice(0, columns);
       output.write(`${HOME}${[...lines, foot].map((line) => line + CLEAR_LINE).join('\r\n')}${CLEAR_BELOW}`);
-      await Promise.race([clock.sleep(every), stop.ended]);
+      await stop.pause(every, clock);
     }
   } finally {
     output.write(LEAVE);
@@ -56,7 +57,6 @@ export async function watchScreen<T>({ ask, draw, every }: Watched<T>, { output,
 /** The keys and signals that end it. */
 class StopKeys implements Disposable {
   readonly #abort = new AbortController();
-  readonly #ended = Promise.withResolvers<undefined>();
   readonly #raw: boolean;
   readonly #onKey = (key: Buffer): void => {
     // Raw keys: Ctrl-C and Ctrl-D are bytes 3 and 4.
@@ -78,13 +78,22 @@ class StopKeys implements Disposable {
     return this.#abort.signal;
   }
 
-  get ended(): Promise<undefined> {
-    return this.#ended.promise;
+  /** A function, because the compiler takes a signal that was not aborted for one that never will be. */
+  isTold(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Waits so many milliseconds, or until it is told to end. */
+  async pause(millis: number, clock: Pick<Clock, 'sleep'>): Promise<void> {
+    try {
+      await clock.sleep(millis, this.#abort.signal);
+    } catch (thrown) {
+      if (!this.isTold()) throw thrown;
+    }
   }
 
   #end(): void {
     this.#abort.abort();
-    this.#ended.resolve(undefined);
   }
 
   [Symbol.dispose](): void {

@@ -60,7 +60,7 @@ export async function openDaemonApi(daemon: NodeDaemon, options: DaemonApiOption
   };
   stack.use(await ApiServer.open({ socket, handlers: hostHandlers(host), clock, log: log.child('api') }));
   if (metrics !== null) {
-    const source = { metrics: () => exposition(statistics.stats()), notReady: host.notReady };
+    const source = { metrics: () => exposition(statistics.stats()), notReady: () => notReady(daemon) };
     stack.use(await MetricsServer.open(metrics, source, log.child('metrics')));
   }
   return stack.move();

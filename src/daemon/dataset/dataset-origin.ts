@@ -115,11 +115,12 @@ export class DatasetOrigin implements Source {
     }
   }
 
-  get(key: string, etag: string, offset: number, length: number): PreparedGet {
-    if (this.#link?.endpoint == null) {
+  get(key: string, etag: string, offset: number, length: number, listedMs: number): PreparedGet {
+    const link = this.#link;
+    if (link === null || link.endpoint === null) {
       throw new DlfsError('endpoint-unreachable', 'the endpoint has not been looked up yet', { retryable: true });
     }
-    return this.#link.source.get(key, etag, offset, length);
+    return link.source.get(key, etag, offset, length, listedMs);
   }
 
   ready(): Promise<void> {

@@ -262,13 +262,15 @@ export class JobRunner implements AsyncDisposable {
   }
 
   async #moveOf(entry: Entry, signal: AbortSignal | undefined): Promise<void> {
-    const quit = new AbortController();
-    const either = signal === undefined ? quit.signal : AbortSignal.any([signal, quit.signal]);
-    try {
-      await Promise.race([entry.moved.promise, this.#o.clock.sleep(TICK, either).catch(() => undefined)]);
-    } finally {
-      quit.abort();
-    }
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const wake = (): void => {
+      resolve(undefined);
+    };
+    using _tick = this.#o.clock.startTimer(TICK, wake);
+    signal?.addEventListener('abort', wake, { once: true });
+    void entry.moved.promise.then(wake);
+    await promise;
+    signal?.removeEventListener('abort', wake);
   }
 
   #require(id: string): Entry {

@@ -50,13 +50,9 @@ export class MetricsServer implements AsyncDisposable {
     try {
       await once(server, 'listening');
     } catch (cause) {
-      throw new DlfsError(
-        'invalid-argument',
-        `metrics cannot be served at ${address}: ${String((cause as Error).message)}`,
-        {
-          cause,
-        },
-      );
+      throw new DlfsError('invalid-argument', `metrics cannot be served at ${address}: ${(cause as Error).message}`, {
+        cause,
+      });
     }
     return new MetricsServer(server);
   }

@@ -49,9 +49,9 @@ function renewalIn({ dirs, held = () => true, renew = () => Promise.resolve(), i
   /** Lets pages of the pass follow each other. */
   const run = async () => {
     const pass = renewal.pass();
-    let over = false;
-    void pass.finally(() => (over = true));
-    while (!over) {
+    const over = new AbortController();
+    void pass.finally(() => over.abort());
+    while (!over.signal.aborted) {
       await clock.advance(1);
       await new Promise((resolve) => setImmediate(resolve));
     }
