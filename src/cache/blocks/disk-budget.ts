@@ -18,17 +18,11 @@ import { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
 import { mergeColdest } from '../policy/coldest.ts';
-import {
-  usedBefore,
-  type EvictionCandidate,
-  type EvictionChoice,
-  type EvictionNeed,
-  type EvictionPolicy,
-} from '../policy/eviction.ts';
+import { usedBefore, type EvictionChoice, type EvictionNeed, type EvictionPolicy } from '../policy/eviction.ts';
 import type { DiskSpace, QuotaLimits, QuotaState } from '../policy/quota.ts';
 import { SpaceLedger, worstOf, type SpaceAccount, type SpaceVerdict } from '../policy/space-ledger.ts';
 import { ShortageLog } from './shortage-log.ts';
-import { Space, type SpaceOptions } from './space.ts';
+import { NOBODY, Space, type EvictionCause, type OwnedCandidate, type SharedDisk, type SpaceOptions } from './space.ts';
 
 /** What a budget is made of. */
 export interface DiskBudgetOptions {
@@ -52,29 +46,13 @@ export interface DiskBudgetStats {
   readonly totalBytes: number | null;
 }
 
-/** Whom an eviction makes room for. */
-export interface EvictionCause {
-  /** The object, which may have to give up blocks of its own; 0 for none. */
-  readonly ino: number;
-  /** Nothing that was used since then, on the wall clock, leaves; Infinity: whatever is coldest. */
-  readonly spareSince: number;
-}
-
-/** An eviction for the disk's sake. */
-export const NOBODY: EvictionCause = { ino: 0, spareSince: Infinity };
-
-/** A candidate with the dataset that it belongs to. */
-export interface OwnedCandidate extends EvictionCandidate {
-  readonly owner: Space;
-}
-
 /** How old a statfs may be, in milliseconds: at 1 GB/s the disk moves 100 MB meanwhile, less than the floor's slack. */
 const STATFS_AGE = 100;
 /** How often the disk is looked at although nobody fetches, since others may fill it; in milliseconds. */
 const CHECK_EVERY = 2_000;
 
 /** See the file's header. Dispose it after the datasets. */
-export class DiskBudget implements Disposable {
+export class DiskBudget implements SharedDisk, Disposable {
   readonly ledger: SpaceLedger;
   readonly policy: EvictionPolicy;
   readonly #limits: QuotaLimits;

@@ -15,10 +15,9 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
 import type { ColdBound, ColdSource } from '../policy/coldest.ts';
-import { usedBefore, type EvictionCandidate, type EvictionNeed } from '../policy/eviction.ts';
-import type { QuotaState } from '../policy/quota.ts';
-import type { AccountLimits, SpaceAccount, SpaceVerdict } from '../policy/space-ledger.ts';
-import { NOBODY, type DiskBudget, type EvictionCause, type OwnedCandidate } from './disk-budget.ts';
+import { usedBefore, type EvictionCandidate, type EvictionNeed, type EvictionPolicy } from '../policy/eviction.ts';
+import type { DiskSpace, QuotaState } from '../policy/quota.ts';
+import type { AccountLimits, SpaceAccount, SpaceLedger, SpaceVerdict } from '../policy/space-ledger.ts';
 import { ShortageLog } from './shortage-log.ts';
 
 /** What Space asks of the blocks' owner. */
@@ -48,6 +47,42 @@ export interface SpaceOptions {
   readonly coldSince?: number;
 }
 
+/** Whom an eviction makes room for. */
+export interface EvictionCause {
+  /** The object, which may have to give up blocks of its own; 0 for none. */
+  readonly ino: number;
+  /** Nothing that was used since then, on the wall clock, leaves; Infinity: whatever is coldest. */
+  readonly spareSince: number;
+}
+
+/** An eviction for the disk's sake. */
+export const NOBODY: EvictionCause = { ino: 0, spareSince: Infinity };
+
+/** A candidate with the dataset that it belongs to. */
+export interface OwnedCandidate extends EvictionCandidate {
+  readonly owner: Space;
+}
+
+/** What a dataset's space asks of the disk that it shares with others (disk-budget.ts). */
+export interface SharedDisk {
+  readonly ledger: SpaceLedger;
+  readonly policy: EvictionPolicy;
+  /** Bytes that all can have together at most. */
+  readonly capacity: number;
+  /** Whether an eviction for all is under way. */
+  readonly isEvicting: boolean;
+  /** What one of them could hold at most now, if the others gave up what they can spare. */
+  holdable(account: SpaceAccount): Promise<EvictionNeed>;
+  /** The disk as it was not long ago, and behind the last drop. */
+  disk(): Promise<DiskSpace>;
+  /** Something has left the disk. */
+  left(): void;
+  /** Logs where all together stand, when a request found it to be worse than before. */
+  say(verdict: SpaceVerdict): void;
+  /** Makes room at the cost of all. @returns whether anything was freed */
+  evict(asker: Space | null, cause: EvictionCause, need: EvictionNeed): Promise<boolean>;
+}
+
 /** Numbers for stats. */
 export interface SpaceStats {
   readonly bytes: number;
@@ -72,7 +107,7 @@ export class Space implements Disposable {
   readonly name: string;
   /** The books. */
   readonly account: SpaceAccount;
-  readonly #budget: DiskBudget;
+  readonly #budget: SharedDisk;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #host: SpaceHost;
@@ -85,7 +120,7 @@ export class Space implements Disposable {
   #bypassed = 0;
 
   /** @param onLeave told when it is disposed */
-  constructor(budget: DiskBudget, options: SpaceOptions, onLeave: () => void) {
+  constructor(budget: SharedDisk, options: SpaceOptions, onLeave: () => void) {
     this.name = options.name;
     this.account = budget.ledger.open(options.limits, options.initial);
     this.#budget = budget;

@@ -115,12 +115,12 @@ export class DatasetOrigin implements Source {
     }
   }
 
-  get(key: string, etag: string, offset: number, length: number, listedMs: number): PreparedGet {
+  get(key: string, etag: string, offset: number, length: number, unmodifiedSinceMs: number | null = null): PreparedGet {
     const link = this.#link;
-    if (link === null || link.endpoint === null) {
+    if (link === null || typeof link.endpoint !== 'number') {
       throw new DlfsError('endpoint-unreachable', 'the endpoint has not been looked up yet', { retryable: true });
     }
-    return link.source.get(key, etag, offset, length, listedMs);
+    return link.source.get(key, etag, offset, length, unmodifiedSinceMs);
   }
 
   ready(): Promise<void> {
