@@ -63,6 +63,11 @@ export class CacheFiles {
     return new CacheFiles(join(cacheDir, only));
   }
 
+  /** A source's own folder. */
+  static of(folder: string): CacheFiles {
+    return new CacheFiles(folder);
+  }
+
   /** Path of the cache file of an inode. */
   pathOf(ino: number): string {
     return join(this.folder, 'objects', (ino % 256).toString(16).padStart(2, '0'), String(ino));

@@ -71,6 +71,11 @@ export class DlfsDaemon implements AsyncDisposable {
     return this.#temp.join('cache');
   }
 
+  /** Where its API listens. */
+  get socket(): string {
+    return this.#temp.join('api.sock');
+  }
+
   get pid(): number {
     if (this.#child.pid === undefined) throw new Error('bin/dlfs did not start');
     return this.#child.pid;
@@ -195,6 +200,8 @@ export class DlfsDaemon implements AsyncDisposable {
         'daemon',
         '--config',
         at('config'),
+        '--socket',
+        this.socket,
         '--root',
         at('root'),
         '--cache-dir',

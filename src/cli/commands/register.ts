@@ -23,8 +23,7 @@ export interface Registration {
 export function command(parent: Command, name: string, description: string, examples: readonly string[]): Command {
   const made = quiet(parent.command(name)).description(description);
   if (examples.length > 0) {
-    const title = examples.length === 1 ? 'Example' : 'Examples';
-    made.addHelpText('after', `\n${title}:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+    made.addHelpText('after', `\nExample:\n${examples.map((line) => `  ${line}`).join('\n')}`);
   }
   return made;
 }

@@ -50,7 +50,7 @@ function examplesOf(command: Command): string[] {
   command.configureOutput({ ...saved, writeOut: (piece) => (text += piece) });
   command.outputHelp();
   command.configureOutput(saved);
-  const [, tail = ''] = text.split(/\nExamples?:\n/);
+  const [, tail = ''] = text.split('\nExample:\n');
   return tail
     .split('\n')
     .map((line) => line.trim())
