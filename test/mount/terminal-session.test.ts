@@ -55,7 +55,9 @@ test('a new user applies datasets, warms, watches, breaks and mends keys, evicts
   const keys = temp.join('credentials');
   const writeKeys = async (secret: string): Promise<void> => {
     const { AWS_ACCESS_KEY_ID: id } = origin.env;
-    await writeFile(keys, `[default]\naws_access_key_id = ${id ?? ''}\naws_secret_access_key = ${secret}\n`, { mode: 0o600 });
+    await writeFile(keys, `[default]\naws_access_key_id = ${id ?? ''}\naws_secret_access_key = ${secret}\n`, {
+      mode: 0o600,
+    });
   };
   await writeKeys(origin.env['AWS_SECRET_ACCESS_KEY'] ?? '');
 
@@ -63,7 +65,10 @@ test('a new user applies datasets, warms, watches, breaks and mends keys, evicts
   const photos = origin.manifest('photos') as { spec: { source: { s3: Record<string, unknown> } } };
   photos.spec.source.s3['credentials'] = { file: keys };
   const file = temp.join('datasets.yaml');
-  await writeFile(file, `${JSON.stringify(photos)}\n---\n${JSON.stringify(origin.manifest('team/texts', {}, 'texts'))}\n`);
+  await writeFile(
+    file,
+    `${JSON.stringify(photos)}\n---\n${JSON.stringify(origin.manifest('team/texts', {}, 'texts'))}\n`,
+  );
   assert.match(await say('apply', '-f', file, '--dry-run'), /^photos created \(dry run\)\nteam\/texts created/);
   assert.equal(await say('apply', '-f', file), 'photos created\nteam/texts created\n');
   assert.match(await say('apply', '-f', file), /^photos unchanged\nteam\/texts unchanged/);
