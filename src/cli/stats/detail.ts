@@ -15,15 +15,18 @@ const BAR = 20;
 
 /** See the file's header. */
 export function detailScreen(stats: DatasetStats, size: ScreenSize, paint: Paint): string[] {
+  const room = Math.max(20, size.columns - NAME_COLUMNS - 1);
+  const title = `${fullName(stats)}  ${stats.phase}${stats.openMode === null ? '' : `, ${stats.openMode}`}`;
   const lines = [
-    paint(
-      'title',
-      printable(`${fullName(stats)}  ${stats.phase}${stats.openMode === null ? '' : `, ${stats.openMode}`}`),
+    paint('title', fit(printable(title), Math.min(size.columns, width(title)), 'left')),
+    ...fields(stats).flatMap(([name, value]) =>
+      wrapped(value, room).map(
+        (line, index) => `${paint('faint', fit(index === 0 ? name : '', NAME_COLUMNS, 'left'))} ${line}`,
+      ),
     ),
-    ...fields(stats).map(([name, value]) => `${paint('faint', fit(name, NAME_COLUMNS, 'left'))} ${value}`),
     ...wrapped(`hidden by the page cache: ${stats.pageCacheHidden}`, size.columns).map((line) => paint('faint', line)),
   ];
-  return lines.slice(0, size.rows).map((line) => (width(line) > size.columns ? fit(line, size.columns, 'left') : line));
+  return lines.slice(0, size.rows);
 }
 
 function fields({
@@ -87,5 +90,5 @@ function fields({
 function bar(share: number | null): string {
   if (share === null) return '';
   const full = Math.round(share * BAR);
-  return `[${'='.repeat(full)}${' '.repeat(BAR - full)}] ${percent(share).padStart(4)} `;
+  return `[${'='.repeat(full)}${'-'.repeat(BAR - full)}] ${percent(share)} `;
 }
