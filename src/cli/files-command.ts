@@ -15,6 +15,9 @@ import { datasetTarget, type TargetOptions } from './target.ts';
 /** Entries on a page. */
 const PAGE = 1000;
 
+/** What a Date holds, milliseconds (ECMA-262, 21.4.1.1). */
+const MAX_TIME = 8.64e15;
+
 /** What the options say. */
 export interface ListFilesOptions extends TargetOptions {
   readonly output: Format;
@@ -39,7 +42,7 @@ export async function listFiles(
     if (document) all.push(...entries);
     else for (const entry of entries) context.output.line(options.long === true ? longLine(entry) : shortLine(entry));
     cursor = next;
-  } while (cursor !== null);
+  } while (cursor !== null && !context.output.gone.aborted);
   if (options.output === 'json' || options.output === 'yaml') writeDocument(all, options.output, context.output);
 }
 
@@ -50,7 +53,8 @@ function shortLine({ path, directory }: FileEntry): string {
 /** Size, share that is cached, pin, time, etag, path; columns of fixed width, since pages do not wait for each other. */
 function longLine(entry: FileEntry): string {
   const { directory, size, modified, etag, cached, pinned } = entry;
-  const time = new Date(modified).toISOString().slice(0, 19).replace('T', ' ');
+  const time =
+    Math.abs(modified) <= MAX_TIME ? new Date(modified).toISOString().slice(0, 19).replace('T', ' ') : UNKNOWN;
   return [
     fit(directory ? UNKNOWN : formatSize(size), 8, 'right'),
     fit(directory ? UNKNOWN : percent(cached), 4, 'right'),

@@ -33,6 +33,7 @@ export async function showLogs(name: string | null, options: LogsOptions, contex
   });
   const paint = painter(context.output.colour);
   for await (const line of answer) {
+    if (context.output.gone.aborted) return; // leaving the loop ends the stream
     context.output.line(
       options.output === 'json' ? JSON.stringify(line) : paint(TONES[line.level] ?? 'plain', textOf(line)),
     );

@@ -8,6 +8,7 @@
  */
 import { DlfsError } from '../base/errors.ts';
 import { EXIT_CODE_OF, type ExitCode } from '../base/errors/exit.ts';
+import { printable } from './format/cells.ts';
 
 /** Where a command's words go. */
 export interface Output {
@@ -21,6 +22,8 @@ export interface Output {
   readonly colour: boolean;
   /** The terminal's size now; 80 × 24 where there is none. */
   readonly size: () => { readonly columns: number; readonly rows: number };
+  /** Aborted when nobody reads the results any more. */
+  readonly gone: AbortSignal;
   /** A stream for progress, apart from results; null where nobody looks. */
   readonly progress: NodeJS.WriteStream | null;
 }
@@ -28,13 +31,18 @@ export interface Output {
 /** The process's own. */
 export function processOutput(): Output {
   const { stdout, stderr } = process;
-  for (const stream of [stdout, stderr]) stream.on('error', () => undefined);
+  const gone = new AbortController();
+  stdout.on('error', () => {
+    gone.abort();
+  });
+  stderr.on('error', () => undefined);
   return {
     line: (text) => void stdout.write(`${text}\n`),
     write: (text) => void stdout.write(text),
     terminal: stdout.isTTY,
     colour: stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
     size: () => (stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : { columns: 80, rows: 24 }),
+    gone: gone.signal,
     progress: stderr.isTTY ? stderr : null,
   };
 }
@@ -45,7 +53,7 @@ export function processOutput(): Output {
  */
 export function reportError(thrown: unknown): ExitCode {
   const error = DlfsError.from(thrown);
-  process.stderr.write(`dlfs: ${error.describe()}\n`);
+  process.stderr.write(`dlfs: ${printable(error.describe())}\n`);
   if (error.code === 'internal' && process.env['DLFS_DEBUG'] !== undefined)
     process.stderr.write(`${String(error.stack)}\n`);
   return EXIT_CODE_OF[error.code];

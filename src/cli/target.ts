@@ -12,6 +12,8 @@ import { DlfsError } from '../base/errors.ts';
 import { ApiClient } from '../daemon/api/client/api-client.ts';
 import { fullName, paramsOf, type DatasetRef } from '../daemon/api/contract/names.ts';
 import { daemonSocket, mountSocket } from '../daemon/api/place.ts';
+import { readMounts } from '../daemon/mountinfo.ts';
+import { resolvePath } from '../daemon/registry/resolve-path.ts';
 import type { Context } from './context.ts';
 
 /** What the options say. */
@@ -41,7 +43,7 @@ export function nodeTarget({ socket }: TargetOptions, context: Context): ApiClie
  * @throws DlfsError `not-a-mount` for a directory that nobody serves, `invalid-argument` for what is no name, `no-daemon`
  */
 export async function datasetTarget(name: string, options: TargetOptions, context: Context): Promise<DatasetTarget> {
-  if (looksLikeDirectory(name)) return await directoryTarget(resolve(name), options, context);
+  if (looksLikeDirectory(name)) return await directoryTarget(resolvePath(name, readMounts()).path, options, context);
   const ref = refFrom(name, options.namespace ?? null);
   return { client: nodeTarget(options, context), ref, params: paramsOf(ref) };
 }

@@ -5,6 +5,7 @@ import { unmount } from '../../daemon/registry/unmount.ts';
 import { describeHolders } from '../../daemon/registry/holders.ts';
 import { daemonHere } from '../daemon-command.ts';
 import { DAEMON_ROWS } from '../daemon-options.ts';
+import { printable } from '../format/cells.ts';
 import { announcement, mountHere, mountInBackground } from '../mount-command.ts';
 import { mountHelper } from '../mount-helper-command.ts';
 import { loadUnmount } from '../native.ts';
@@ -44,7 +45,7 @@ export function addServingCommands({ program, context, version, exitWith }: Regi
       output.line(`${done.source} unmounted from ${done.dir}`);
       if (done.elsewhere.length > 0) output.line(`it is still seen at ${done.elsewhere.join(', ')}`);
       if (done.holders.length > 0)
-        output.line(`it is still used by ${describeHolders(done.holders)}, and ends with the last`);
+        output.line(`it is still used by ${printable(describeHolders(done.holders))}, and ends with the last`);
       else if (!done.ended && done.elsewhere.length === 0)
         output.line('it is still used by somebody who is not seen here, and ends with the last');
     });

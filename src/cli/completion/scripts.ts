@@ -9,12 +9,13 @@ export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 const BASH = `# bash completion of dlfs: source <(dlfs completion bash)
 _dlfs() {
-  local IFS=$'\\n' lines
-  lines=($(dlfs complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2> /dev/null))
+  local lines files
+  mapfile -t lines < <(dlfs complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2> /dev/null)
   if [[ \${lines[0]} == :files ]]; then
     lines=("\${lines[@]:1}")
     compopt -o filenames
-    lines+=($(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}"))
+    mapfile -t files < <(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}")
+    lines+=("\${files[@]}")
   fi
   COMPREPLY=("\${lines[@]}")
 }

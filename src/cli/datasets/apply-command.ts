@@ -11,8 +11,10 @@ import type { Readable } from 'node:stream';
 import { DlfsError } from '../../base/errors.ts';
 import {
   describeProblem,
+  fullName,
   MAX_TEXT,
   readManifests,
+  type Manifest,
   type ManifestProblem,
   type PlacedManifest,
 } from '../../dataset/manifest/index.ts';
@@ -31,33 +33,37 @@ const MANIFEST_NAME = /\.(ya?ml|json)$/;
 
 /** See the file's header. @throws DlfsError `invalid-argument` with all problems' first, `conflict`, as the daemon says */
 export async function applyManifests(options: ApplyOptions, context: Context): Promise<void> {
-  const manifests = await readAll(options.filename);
+  // All of them first: one that contradicts -n changes nothing, either.
+  const wanted = (await readAll(options.filename)).map(({ manifest }) => inNamespace(manifest, options.namespace));
   const client = nodeTarget(options, context);
   const { dryRun = false } = options;
-  for (const { manifest } of manifests) {
-    const { result, changes } = await client.call('apply', {
-      query: { dryRun: dryRun ? 'true' : 'false' },
-      body: inNamespace(manifest.written as Record<string, unknown>, options.namespace) as Record<string, unknown>,
-    });
+  for (const { name, body } of wanted) {
+    const { result, changes } = await client.call('apply', { query: { dryRun: dryRun ? 'true' : 'false' }, body });
     const what = changes.map(({ field, effect }) => (effect === 'live' ? field : `${field}: ${EFFECTS[effect]}`));
     const detail = what.length === 0 ? '' : ` (${what.join('; ')})`;
-    context.output.line(`${manifest.fullName} ${result}${dryRun ? ' (dry run)' : ''}${detail}`);
+    context.output.line(`${name} ${result}${dryRun ? ' (dry run)' : ''}${detail}`);
   }
 }
 
 const EFFECTS = { reconnect: 'connected anew', remount: 'mounted anew', generation: 'a new generation' } as const;
 
 /** `-n` gives a namespace to what has none, and contradicts nobody. @throws DlfsError `invalid-argument` */
-function inNamespace(written: Record<string, unknown>, namespace: string | undefined): unknown {
-  const metadata = written['metadata'] as { readonly name: string; readonly namespace?: string };
-  if (namespace === undefined || metadata.namespace === namespace) return written;
-  if (metadata.namespace !== undefined) {
+function inNamespace(
+  { name, namespace, written, fullName: given }: Manifest<'node'>,
+  wanted: string | undefined,
+): { readonly name: string; readonly body: Record<string, unknown> } {
+  const body = written as unknown as Record<string, unknown>;
+  if (wanted === undefined || namespace === wanted) return { name: given, body };
+  if (namespace !== null) {
     throw new DlfsError(
       'invalid-argument',
-      `the manifest of ${metadata.name} is in namespace ${metadata.namespace}, and -n says ${namespace}`,
+      `the manifest of ${name} is in namespace ${namespace}, and -n says ${wanted}`,
     );
   }
-  return { ...written, metadata: { ...metadata, namespace } };
+  return {
+    name: fullName({ namespace: wanted, name }),
+    body: { ...body, metadata: { ...(body['metadata'] as object), namespace: wanted } },
+  };
 }
 
 async function readAll(names: readonly string[]): Promise<PlacedManifest<'node'>[]> {

@@ -3,6 +3,7 @@
  */
 import { formatSize } from '../../base/size.ts';
 import type { Context } from '../context.ts';
+import { printable } from '../format/cells.ts';
 import { datasetTarget, nameOf, type TargetOptions } from '../target.ts';
 
 /** What the options say. */
@@ -24,7 +25,7 @@ export async function deleteDataset(name: string, options: DeleteOptions, contex
   if (done.keptCache !== null) output.line(`its cache stays in ${done.keptCache}`);
   else if (done.freedBytes > 0) output.line(`its cache is removed: ${formatSize(done.freedBytes)}`);
   if (done.holders.length > 0) {
-    const who = done.holders.map(({ pid, command }) => `${command} (pid ${pid})`).join(', ');
+    const who = done.holders.map(({ pid, command }) => `${printable(command)} (pid ${pid})`).join(', ');
     output.line(`open files are read on by ${who}`);
   }
 }

@@ -1,10 +1,10 @@
 /**
- * `dlfs get [NAME]`: datasets as a table, or as manifests that `dlfs apply` takes again.
+ * `dlfs get [NAME]`: datasets as a table, in YAML as manifests that `dlfs apply` takes again, or in JSON for programs.
  */
 import type { DatasetView, Problem } from '../../daemon/api/contract/dataset-view.ts';
 import { fullName } from '../../daemon/api/contract/names.ts';
 import type { Context } from '../context.ts';
-import type { Tone } from '../format/cells.ts';
+import { printable, type Tone } from '../format/cells.ts';
 import { writeDocument, writeTable, type Format, type TableColumn } from '../format/documents.ts';
 import { count, UNKNOWN } from '../format/human.ts';
 import type { Output } from '../output.ts';
@@ -52,7 +52,7 @@ export async function getDatasets(name: string | null, options: GetOptions, cont
   if (datasets.length === 0) context.output.line('no datasets');
   else writeTable(COLUMNS, datasets, options.output, context.output);
   for (const { file, line, message } of problems) {
-    context.output.line(`problem: ${line === null ? file : `${file}:${line}`}: ${message}`);
+    context.output.line(printable(`problem: ${line === null ? file : `${file}:${line}`}: ${message}`));
   }
 }
 

@@ -11,6 +11,7 @@ import type { ApiClient } from '../../daemon/api/client/api-client.ts';
 import type { JobView } from '../../daemon/api/contract/job-view.ts';
 import type { Context } from '../context.ts';
 import { count, rate, seconds } from '../format/human.ts';
+import { nodeTarget } from '../target.ts';
 
 /**
  * Watches a job until it has ended.
@@ -33,13 +34,17 @@ export async function followJob(client: ApiClient, job: JobView, context: Contex
     return last;
   } catch (thrown) {
     if (!stop.signal.aborted) throw thrown;
-    throw new DlfsError(
-      'interrupted',
-      `job ${job.id} goes on; watch it: dlfs jobs ${job.id}, end it: dlfs jobs ${job.id} --cancel`,
-    );
+    const command = jobsCommand(client, job.id, context);
+    throw new DlfsError('interrupted', `job ${job.id} goes on; watch it: ${command}, end it: ${command} --cancel`);
   } finally {
     process.off('SIGINT', onSignal);
   }
+}
+
+/** The command that watches a job of that process; its socket is named where it is not the usual one. */
+export function jobsCommand(client: ApiClient, id: string, context: Context): string {
+  const usual = nodeTarget({}, context).socket;
+  return client.socket === usual ? `dlfs jobs ${id}` : `dlfs jobs ${id} --socket ${client.socket}`;
 }
 
 /** How far a job is, in words. */

@@ -13,7 +13,7 @@ import type { Context } from '../context.ts';
 import { writeDocument, writeTable, type Format } from '../format/documents.ts';
 import { age, percent } from '../format/human.ts';
 import { datasetTarget, nodeTarget, type TargetOptions } from '../target.ts';
-import { followJob, progressOf } from './follow.ts';
+import { followJob, jobsCommand, progressOf } from './follow.ts';
 import { describeReport } from './report.ts';
 
 /** What the options of all of them say. */
@@ -34,7 +34,7 @@ export async function runJob(name: string, options: JobOptions, context: Context
   const job = await start(client, params);
   if (options.detach === true) {
     if (options.output === 'json' || options.output === 'yaml') writeDocument(job, options.output, context.output);
-    else context.output.line(`job ${job.id} started; watch it: dlfs jobs ${job.id}`);
+    else context.output.line(`job ${job.id} started; watch it: ${jobsCommand(client, job.id, context)}`);
     return job;
   }
   return await finish(client, job, options.output, context);
@@ -42,6 +42,10 @@ export async function runJob(name: string, options: JobOptions, context: Context
 
 async function finish(client: ApiClient, job: JobView, format: Format, context: Context): Promise<JobView> {
   const done = await followJob(client, job, context);
+  if (done.state === 'queued' || done.state === 'running') {
+    const how = `when it is back: ${jobsCommand(client, job.id, context)}`;
+    throw new DlfsError('no-daemon', `the daemon stopped before job ${job.id} ended; ${how}`);
+  }
   if (format === 'json' || format === 'yaml') writeDocument(done, format, context.output);
   else for (const line of describeReport(done)) context.output.line(line);
   if (done.state === 'failed') throw failureOf(done);

@@ -8,6 +8,9 @@ import { age, count, percent } from '../format/human.ts';
 import { datasetTarget, nameOf, type TargetOptions } from '../target.ts';
 import { chosen } from './job-commands.ts';
 
+/** What one request takes (contract/requests.ts). */
+const MAX_GLOBS = 1000;
+
 /** Lists the pins of a dataset. @throws DlfsError as the daemon says */
 export async function pins(
   name: string,
@@ -55,6 +58,8 @@ export async function unpin(
   const { pins: before } = await client.call('listPins', { params });
   const all = options.all === true;
   const wanted = chosen('unpin', globs, all).concat(all ? before.map(({ glob }) => glob) : []);
-  if (wanted.length > 0) await client.call('unpin', { params, body: { globs: wanted } });
+  for (let at = 0; at < wanted.length; at += MAX_GLOBS) {
+    await client.call('unpin', { params, body: { globs: wanted.slice(at, at + MAX_GLOBS) } });
+  }
   context.output.line(`${count(wanted.length)} pins of ${nameOf(target)} taken back`);
 }

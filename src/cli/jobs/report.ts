@@ -88,7 +88,7 @@ function line(number: number, text: string): string[] {
 
 function describeFailures(what: string, failures: Failures): string[] {
   const { count: number, sample } = failures;
-  const shown = sample.slice(0, SHOWN).map(({ path, message }) => `  ${printable(path)}: ${message}`);
+  const shown = sample.slice(0, SHOWN).map(({ path, message }) => `  ${printable(path)}: ${printable(message)}`);
   return number === 0 ? [] : [`${count(number)} files ${what}:`, ...shown, ...more(number - shown.length)];
 }
 

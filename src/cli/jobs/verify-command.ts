@@ -22,7 +22,7 @@ export async function verifyAll(
   const names = name === null ? await allNames(options, context) : [name];
   let damaged = false;
   for (const one of names) {
-    if (name === null) context.output.line(`${one}:`);
+    if (name === null && options.output === 'table') context.output.line(`${one}:`);
     const repair = options.repair ?? false;
     const job: JobView = await runJob(one, options, context, (client, params) =>
       client.call('verify', { params, body: { repair } }),
@@ -35,5 +35,8 @@ export async function verifyAll(
 
 async function allNames(options: JobOptions, context: Context): Promise<string[]> {
   const { datasets } = await nodeTarget(options, context).call('listDatasets', {});
-  return datasets.map((dataset) => fullName(dataset));
+  const { namespace } = options;
+  return datasets
+    .filter((dataset) => namespace === undefined || dataset.namespace === namespace)
+    .map((dataset) => fullName(dataset));
 }

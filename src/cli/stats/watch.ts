@@ -13,8 +13,8 @@ import { DlfsError } from '../../base/errors.ts';
 import type { Context } from '../context.ts';
 import type { ScreenSize } from './screen.ts';
 
-const ENTER = '\u001b[?1049h\u001b[?25l';
-const LEAVE = '\u001b[?25h\u001b[?1049l';
+const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
+const LEAVE = '\u001b[?7h\u001b[?25h\u001b[?1049l';
 const HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
@@ -46,7 +46,9 @@ export async function watchScreen<T>({ ask, draw, every }: Watched<T>, { output,
         lines = [error.describe().slice(0, columns)];
       }
       const foot = 'q: quit'.slice(0, columns);
-      output.write(`${HOME}${[...lines, foot].map((line) => line + CLEAR_LINE).join('\r\n')}${CLEAR_BELOW}`);
+      output.write(
+        `${HOME}${[...lines.slice(0, Math.max(0, rows - 1)), foot].map((line) => line + CLEAR_LINE).join('\r\n')}${CLEAR_BELOW}`,
+      );
       await stop.pause(every, clock);
     }
   } finally {

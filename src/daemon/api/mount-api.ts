@@ -109,7 +109,8 @@ function nameOf(dir: string): string {
   const name = basename(dir)
     .toLowerCase()
     .replace(/[^a-z0-9-]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 63);
+    .replace(/^-+/, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
   return name === '' ? 'mount' : name;
 }

@@ -59,7 +59,8 @@ interface Entry {
   readonly abort: AbortController;
   starts: number;
   progress: () => JobProgress;
-  moved: PromiseWithResolvers<undefined>;
+  /** Watchers that wait for it to move. */
+  readonly wakes: Set<() => void>;
   done: Promise<void>;
 }
 
@@ -160,7 +161,7 @@ export class JobRunner implements AsyncDisposable {
     const running = [...this.#entries.values()].filter(({ job }) => job.state === 'running');
     for (const entry of running) entry.abort.abort('stop' satisfies Ending);
     await Promise.all(running.map((entry) => entry.done));
-    for (const entry of this.#entries.values()) entry.moved.resolve(undefined);
+    for (const { wakes } of this.#entries.values()) for (const wake of [...wakes]) wake();
   }
 
   /** An entry of a record; null where what it asks for can no longer be done. */
@@ -192,7 +193,7 @@ export class JobRunner implements AsyncDisposable {
       abort: new AbortController(),
       starts,
       progress: () => NO_PROGRESS,
-      moved: Promise.withResolvers(),
+      wakes: new Set(),
       done: Promise.resolve(),
     };
     this.#entries.set(id, entry);
@@ -252,8 +253,7 @@ export class JobRunner implements AsyncDisposable {
 
   #move(entry: Entry, change: Partial<Job>): void {
     entry.job = { ...entry.job, ...change };
-    entry.moved.resolve(undefined);
-    entry.moved = Promise.withResolvers();
+    for (const wake of [...entry.wakes]) wake();
   }
 
   async #note({ job, starts }: Entry): Promise<void> {
@@ -268,8 +268,9 @@ export class JobRunner implements AsyncDisposable {
     };
     using _tick = this.#o.clock.startTimer(TICK, wake);
     signal?.addEventListener('abort', wake, { once: true });
-    void entry.moved.promise.then(wake);
+    entry.wakes.add(wake);
     await promise;
+    entry.wakes.delete(wake);
     signal?.removeEventListener('abort', wake);
   }
 

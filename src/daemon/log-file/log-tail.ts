@@ -11,6 +11,8 @@ import type { LogLine } from '../api/contract/answers.ts';
 /** Lines kept, of at most so many characters each. */
 const KEPT = 5000;
 const MAX_LINE = 16_384;
+/** Characters of the message of a longer one. */
+const MAX_MESSAGE = 4096;
 /** Lines that wait for a follower. */
 const WAITING = 1000;
 
@@ -38,17 +40,17 @@ export class LogTail implements LogSink {
   }
 
   write(line: string): unknown {
-    this.#lines.push(line.slice(0, MAX_LINE));
+    this.#lines.push(line.length <= MAX_LINE ? line : shortened(line));
     if (this.#lines.length > KEPT) this.#lines.shift();
     for (const follower of this.#followers) follower(line);
     return this.#next.write(line);
   }
 
   /**
-   * The lines that are wanted; with `follow` until `signal` is aborted.
+   * The lines that are wanted; with `follow`, then a null, and those to come until `signal` is aborted.
    * Lines that are none of ours are passed over.
    */
-  async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine, void, void> {
+  async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine | null, void, void> {
     const wanted = (line: string): LogLine | null => {
       const parsed = parseLine(line);
       if (parsed === null || LOG_LEVELS.indexOf(parsed.level as LogLevel) < LOG_LEVELS.indexOf(query.level))
@@ -75,6 +77,8 @@ export class LogTail implements LogSink {
     try {
       const old = this.#lines.map(wanted).filter((line) => line !== null);
       yield* query.lines === 0 ? [] : old.slice(-query.lines);
+      // A quiet log still begins its answer: a client's limit is on the beginning.
+      if (query.follow) yield null;
       while (query.follow && !signal.aborted) {
         await wake.promise;
         wake = Promise.withResolvers();
@@ -87,6 +91,16 @@ export class LogTail implements LogSink {
       signal.removeEventListener('abort', onAbort);
     }
   }
+}
+
+/** Its head, without the fields; a copy, since a slice would keep the whole line in memory. */
+function shortened(line: string): string {
+  const parsed = parseLine(line);
+  if (parsed === null) return '';
+  const { at, level, module, dataset, message } = parsed;
+  const head = Buffer.from(message.slice(0, MAX_MESSAGE)).toString();
+  const fields = { level, time: new Date(at).toISOString(), module, ...(dataset === null ? {} : { dataset }) };
+  return JSON.stringify({ ...fields, msg: `${head} … (cut)` });
 }
 
 function parseLine(line: string): LogLine | null {

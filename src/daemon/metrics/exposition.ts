@@ -20,7 +20,10 @@ export async function exposition(stats: NodeStats): Promise<string> {
     const options = { name: metric.name, help: metric.help, labelNames, registers: [registry] };
     if (metric.type === 'counter') {
       const counter = new Counter(options);
-      for (const [labels, value] of samplesOf(metric, stats)) counter.inc(labels, value);
+      for (const [labels, value] of samplesOf(metric, stats)) {
+        // A value that cannot be must not hide all the others.
+        if (Number.isFinite(value) && value >= 0) counter.inc(labels, value);
+      }
     } else {
       const gauge = new Gauge(options);
       for (const [labels, value] of samplesOf(metric, stats)) gauge.set(labels, value);

@@ -46,6 +46,7 @@ export class MetricsServer implements AsyncDisposable {
     server.headersTimeout = REQUEST_LIMIT;
     server.requestTimeout = REQUEST_LIMIT;
     server.maxConnections = MAX_CONNECTIONS;
+    server.setTimeout(REQUEST_LIMIT); // of one that does not read its answer, too
     server.listen({ host, port });
     try {
       await once(server, 'listening');
@@ -54,6 +55,9 @@ export class MetricsServer implements AsyncDisposable {
         cause,
       });
     }
+    server.on('error', (err) => {
+      log.warn('a connection could not be taken', { err });
+    });
     return new MetricsServer(server);
   }
 

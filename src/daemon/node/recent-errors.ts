@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
+import { isErrorCode } from '../../base/errors/code.ts';
 import type { LogFields, Logger } from '../../base/log.ts';
 import { redactText } from '../../base/redact.ts';
 
@@ -85,7 +86,7 @@ export class RecentErrors {
 function codeOf(fields: LogFields | undefined): string | null {
   const { err, code } = fields ?? {};
   if (err instanceof DlfsError) return err.code;
-  if (typeof code === 'string') return code;
+  if (isErrorCode(code)) return code;
   const known = typeof err === 'object' && err !== null && 'code' in err ? err.code : null;
-  return typeof known === 'string' ? known : null;
+  return isErrorCode(known) ? known : null;
 }

@@ -8,7 +8,7 @@ const ALL: LogQuery = { level: 'info', dataset: null, lines: 100, follow: false 
 
 async function messages(tail: LogTail, query: LogQuery): Promise<string[]> {
   const found: string[] = [];
-  for await (const { message } of tail.read(query, new AbortController().signal)) found.push(message);
+  for await (const line of tail.read(query, new AbortController().signal)) if (line !== null) found.push(line.message);
   return found;
 }
 
@@ -53,6 +53,7 @@ test('a follower gets the lines to come until it is told to end, and none twice'
   const stop = new AbortController();
   const lines = tail.read({ ...ALL, follow: true }, stop.signal);
   assert.equal((await lines.next()).value?.message, 'before');
+  assert.equal((await lines.next()).value, null, 'the answer has begun');
   const next = lines.next();
   log.info('after');
   assert.equal((await next).value?.message, 'after');
@@ -65,6 +66,7 @@ test('a follower that is too slow loses its oldest lines and is told how many', 
   const { tail, log } = tailed();
   const stop = new AbortController();
   const lines = tail.read({ ...ALL, lines: 0, follow: true }, stop.signal);
+  assert.equal((await lines.next()).value, null, 'the answer has begun');
   const first = lines.next();
   for (let index = 0; index < 1500; index += 1) log.info(`line ${index}`);
   assert.match((await first).value?.message ?? '', /^500 lines are left out/);

@@ -82,7 +82,8 @@ export class ApiClient {
           ...(signal === undefined ? {} : { signal }),
         },
         (response) => {
-          request.setTimeout(0);
+          // A stream may be quiet for as long as it likes.
+          if (endpoint.reply === 'lines') request.setTimeout(0);
           resolve(response);
         },
       );
@@ -125,7 +126,18 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
     length += piece.length;
     if (length > MAX_ANSWER) response.destroy(new DlfsError('protocol', 'the daemon answers without end'));
   });
-  return await text(response);
+  try {
+    return await text(response);
+  } catch (thrown) {
+    throw hungUp(thrown);
+  }
+}
+
+/** What ends an answer in the middle. */
+function hungUp(thrown: unknown): DlfsError {
+  if (thrown instanceof DlfsError) return thrown;
+  const message = 'the daemon hung up in the middle of its answer: look at its log, and ask again';
+  return new DlfsError('no-daemon', message, { cause: thrown });
 }
 
 async function failureOf(response: IncomingMessage): Promise<DlfsError> {
@@ -166,7 +178,7 @@ async function* linesOf(endpoint: Endpoint, response: IncomingMessage): AsyncGen
       yield check(endpoint, value);
     }
   } catch (thrown) {
-    throw DlfsError.from(thrown);
+    throw hungUp(thrown);
   } finally {
     lines.close();
     response.destroy();

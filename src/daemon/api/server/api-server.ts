@@ -65,7 +65,11 @@ export class ApiServer implements AsyncDisposable {
     const server = createAdaptorServer({ fetch: routesOf(options, stop.signal).fetch }) as Server;
     server.headersTimeout = REQUEST_LIMIT;
     server.requestTimeout = REQUEST_LIMIT;
-    return new ApiServer(options, server, await listenAt(server, options.socket), stop);
+    const place = await listenAt(server, options.socket);
+    server.on('error', (err) => {
+      options.log.warn('a connection could not be taken', { err });
+    });
+    return new ApiServer(options, server, place, stop);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,7 +187,7 @@ async function writeLines(
 ): Promise<void> {
   try {
     for (let step = first; step.done !== true && !output.aborted && !signal.aborted; step = await lines.next()) {
-      await output.write(`${JSON.stringify(step.value)}\n`);
+      await output.write(step.value === null ? '\n' : `${JSON.stringify(step.value)}\n`);
     }
   } catch (thrown) {
     const error = DlfsError.from(thrown);

@@ -13,11 +13,14 @@ export interface Call {
   readonly log: Logger;
 }
 
+/** A stream may have nulls in it: they begin an answer that has nothing to say yet. */
+type Served<Answer> = Answer extends AsyncIterable<infer Line> ? AsyncIterable<Line | null> : Answer;
+
 /** Serves one endpoint. @throws DlfsError, which the client gets as it is */
 export type Handler<Name extends EndpointName> = (
   request: CheckedRequestOf<(typeof ENDPOINTS)[Name]>,
   call: Call,
-) => AnswerOf<(typeof ENDPOINTS)[Name]> | Promise<AnswerOf<(typeof ENDPOINTS)[Name]>>;
+) => Served<AnswerOf<(typeof ENDPOINTS)[Name]>> | Promise<Served<AnswerOf<(typeof ENDPOINTS)[Name]>>>;
 
 /** Serves all. */
 export type Handlers = { readonly [Name in EndpointName]: Handler<Name> };

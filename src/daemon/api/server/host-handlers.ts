@@ -47,7 +47,8 @@ export function hostHandlers(host: ApiHost): Handlers {
       log.read(
         {
           level: query.level ?? 'info',
-          dataset: query.dataset ?? null,
+          // The whole log of a mount is about its one dataset.
+          dataset: host.role === 'mount' ? null : (query.dataset ?? null),
           lines: query.lines ?? LINES,
           follow: query.follow ?? false,
         },

@@ -90,6 +90,7 @@ function answers(path: string): Promise<boolean> {
     };
     socket.setTimeout(ANSWER_WITHIN, () => settle(true));
     socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
+    // Whoever is too busy to take a connection (EAGAIN) still serves.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => settle(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
   });
 }
