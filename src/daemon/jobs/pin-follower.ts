@@ -23,8 +23,12 @@ import { Warmer } from './warmer.ts';
 const MAX_NOTED = 10_000;
 /** Milliseconds until a round begins: a refresh tells its changes in many batches. */
 const GATHER = 200;
-/** Milliseconds until a failed round is tried again. */
-const AGAIN = 300_000;
+/**
+ * Milliseconds until a failed round is tried again: at first soon, since room may be short for a moment only (what was just committed
+ * does not leave at once), then twice as long each time.
+ */
+const AGAIN = 2_000;
+const AGAIN_MOST = 300_000;
 /** Files of a batch. */
 const BATCH = 256;
 
@@ -86,13 +90,15 @@ export class PinFollower implements AsyncDisposable {
         this.#timer = null;
         this.#round = this.#fetch().finally(() => {
           this.#round = null;
-          if (this.#everything || this.#inos.size > 0) this.#arm(this.#failed ? AGAIN : GATHER);
+          if (this.#everything || this.#inos.size > 0)
+            this.#arm(this.#failures === 0 ? GATHER : Math.min(AGAIN_MOST, AGAIN * 2 ** (this.#failures - 1)));
         });
       })
       .unref();
   }
 
-  #failed = false;
+  /** Rounds that failed in a row. */
+  #failures = 0;
 
   async #fetch(): Promise<void> {
     const { pins, clock, log } = this.#parts;
@@ -101,7 +107,6 @@ export class PinFollower implements AsyncDisposable {
     this.#everything = false;
     this.#inos.clear();
     try {
-      this.#failed = false;
       await pins.settleMarks();
       const failures = new FailureLog();
       const meter = new ProgressMeter(clock);
@@ -112,10 +117,11 @@ export class PinFollower implements AsyncDisposable {
       if (fetched > 0 || failures.count > 0)
         log.info('fetched what is pinned', { files: meter.files, bytes: fetched, failed: failures.count });
       this.#saidFull = false;
+      this.#failures = 0;
     } catch (thrown) {
       const error = DlfsError.from(thrown);
       if (this.#stop.signal.aborted) return;
-      this.#failed = true;
+      this.#failures += 1;
       this.#everything = true;
       if (error.code === 'disk-full' && this.#saidFull) return;
       this.#saidFull = error.code === 'disk-full';
