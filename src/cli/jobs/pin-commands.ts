@@ -2,14 +2,12 @@
  * `dlfs pin NAME` without a glob, and `dlfs unpin`.
  */
 import { formatSize } from '../../base/size.ts';
+import { MAX_GLOBS } from '../../dataset/glob/glob-set.ts';
 import type { Context } from '../context.ts';
 import { writeDocument, writeTable, type Format } from '../format/documents.ts';
 import { age, count, percent } from '../format/human.ts';
 import { datasetTarget, nameOf, type TargetOptions } from '../target.ts';
 import { chosen } from './job-commands.ts';
-
-/** What one request takes (contract/requests.ts). */
-const MAX_GLOBS = 1000;
 
 /** Lists the pins of a dataset. @throws DlfsError as the daemon says */
 export async function pins(

@@ -16,7 +16,7 @@ const LABEL = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const MAX_LABEL = 63;
 
 /** DNS-1123 subdomain: labels with dots between; names of objects in Kubernetes. */
-const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+export const SUBDOMAIN = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 const MAX_SUBDOMAIN = 253;
 
 /** Keys of labels: an optional DNS prefix and a name; values: the same letters, or nothing (Kubernetes, "Labels and Selectors"). */

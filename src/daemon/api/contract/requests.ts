@@ -5,13 +5,14 @@
  * 1. Every list and text has a bound: what comes in is hostile until it is checked, and checking it must be cheap.
  */
 import { z } from 'zod';
+import { MAX_GLOB_CHARS, MAX_GLOBS } from '../../../dataset/glob/glob-set.ts';
 
 /** A manifest is at most this long, bytes. */
 export const MAX_BODY = 1024 * 1024;
 
 const FLAG = z.enum(['true', 'false']).transform((text) => text === 'true');
-const GLOB = z.string().min(1).max(4096);
-const GLOBS = z.array(GLOB).max(1000);
+const GLOB = z.string().min(1).max(MAX_GLOB_CHARS);
+const GLOBS = z.array(GLOB).max(MAX_GLOBS);
 
 /** `dryRun`: check, and say what would be done. */
 export const APPLY_QUERY = z.strictObject({ dryRun: FLAG.optional() });
