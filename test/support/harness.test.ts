@@ -82,6 +82,8 @@ test('a hung FUSE mount shows as a process that no signal ends, and is aborted a
   assert.equal((await mountedAt(temp.path))?.type, 'fuse.stuck');
   await using blocker = new Blocker('lookup', temp.join('name'));
   await blocker.blocked();
+  // A request that nobody has read is taken back by a fatal signal: only behind the read does its process hang.
+  await mount.logged(/^stuck with request 1$/);
   await assert.rejects(blocker.killed('SIGKILL', 1000), /gone from lookup/);
   assert.equal(await abortAndDetach(temp.path), true);
   assert.equal(await mountedAt(temp.path), null);

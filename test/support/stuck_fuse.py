@@ -2,7 +2,8 @@
 """A FUSE mount that answers INIT and then nothing: what a hung daemon looks like to everybody else.
 
 Usage: stuck_fuse.py mount SOURCE DIR ..., as bin/dlfs is called. Prints "dlfs: serving DIR" when a call on DIR would hang,
-reads what it is sent, and ends when the connection is aborted. The mount is the caller's to take away.
+reads what it is sent and names it ("stuck with request OPCODE"), and ends when the connection is aborted. The mount is the
+caller's to take away.
 """
 import ctypes
 import os
@@ -30,6 +31,8 @@ def main():
             body = struct.pack("=IIIIHHIIHHI28x", 7, 31, 65536, 0, 16, 12, 65536, 1, 16, 0, 0)
             os.write(fd, struct.pack("=IiQ", 16 + len(body), 0, unique) + body)
             print("dlfs: serving " + sys.argv[3], flush=True)
+        else:
+            print("stuck with request %d" % opcode, flush=True)
 
 
 main()
