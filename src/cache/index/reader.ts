@@ -76,6 +76,8 @@ interface StoredState {
   readonly cached_bytes: number;
   readonly cached_files: number;
   readonly cached_blocks: number;
+  readonly pinned_bytes: number;
+  readonly pinned_files: number;
   readonly run: number;
 }
 
@@ -114,7 +116,6 @@ export class IndexReader implements Disposable {
   readonly #inOrder;
   readonly #pins;
   readonly #pinnedObjects;
-  readonly #pinnedBytes;
   readonly #scrub;
 
   /**
@@ -173,9 +174,6 @@ export class IndexReader implements Disposable {
     this.#recent = query<[number], { blocks: Buffer }>('SELECT blocks FROM recent WHERE run < ? ORDER BY id');
     this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name LIMIT ?`);
     this.#pins = query<[], PinRow>('SELECT glob, at AS atMs FROM pin ORDER BY at, glob');
-    this.#pinnedBytes = query<[], { bytes: number }>(
-      'SELECT coalesce(sum(bytes), 0) AS bytes FROM object INDEXED BY object_pinned WHERE pinned = 1',
-    );
     this.#pinnedObjects = query<[number, number], PinnedObject>(
       'SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino LIMIT ?',
     );
@@ -305,17 +303,19 @@ export class IndexReader implements Disposable {
   /** What the cache holds in all. */
   totals(): CacheTotals {
     const state = this.#stateRow();
-    return { bytes: state.cached_bytes, files: state.cached_files, blocks: state.cached_blocks, nodes: state.nodes };
+    return {
+      bytes: state.cached_bytes,
+      files: state.cached_files,
+      blocks: state.cached_blocks,
+      pinnedBytes: state.pinned_bytes,
+      pinnedFiles: state.pinned_files,
+      nodes: state.nodes,
+    };
   }
 
   /** All pins, the oldest first. */
   pins(): PinRow[] {
     return this.#pins.all();
-  }
-
-  /** What pinned objects take of the disk; looks at each of them. */
-  pinnedBytes(): number {
-    return this.#pinnedBytes.get()?.bytes ?? 0;
   }
 
   /** Objects that are marked as pinned, a page at a time. */

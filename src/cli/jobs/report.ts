@@ -36,6 +36,14 @@ function describe(report: JobReport): string[] {
         ...describeFailures('could not be fetched', failed),
       ];
     }
+    case 'prefetch': {
+      const { files, totalFiles, fetchedBytes, residentBytes, full, failed } = report;
+      return [
+        `${count(files)} of ${count(totalFiles)} files: ${formatSize(residentBytes)} were cached, ${formatSize(fetchedBytes)} fetched`,
+        ...line(full ? 1 : 0, 'the cache has no room for the rest: nothing that is cached leaves for it'),
+        ...describeFailures('could not be fetched', failed),
+      ];
+    }
     case 'evict': {
       const { files, freedBytes, heldFiles, heldBytes, pinnedFiles, pinnedBytes, busyFiles } = report;
       return [

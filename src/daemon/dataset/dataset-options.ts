@@ -8,6 +8,9 @@ import type { AccountLimits } from '../../cache/policy/space-ledger.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
 import type { OpenMode } from '../open-mode.ts';
 
+/** `all`: the dataset is fetched in the background, as far as there is room; `readahead`: what readers will probably want next. */
+export type PrefetchMode = 'readahead' | 'all';
+
 /** What of a dataset can change while it serves. */
 export interface LiveOptions {
   /** Its quota and its reserve. */
@@ -17,6 +20,7 @@ export interface LiveOptions {
   readonly ioTimeoutMs: number;
   /** Entries of a complete listing at most. */
   readonly listLimit: number;
+  readonly prefetch: PrefetchMode;
 }
 
 /** What of a dataset only another mount can change. */

@@ -37,9 +37,10 @@ const LANES: Readonly<Record<JobSpec['kind'], string>> = {
   evict: 'evict',
   verify: 'verify',
   refresh: 'refresh',
+  prefetch: 'prefetch',
 };
 const AT_ONCE: Readonly<Record<string, number>> = { fetch: 2 };
-/** Kinds that a restart goes on with; a listing is not worth it, the next one comes by itself. */
+/** Kinds that a restart goes on with. A listing is not worth it, the next one comes by itself; and so does what is fetched ahead. */
 const RESUMED: ReadonlySet<JobSpec['kind']> = new Set(['warm', 'pin', 'evict', 'verify']);
 
 const MAX_UNFINISHED = 100;

@@ -228,6 +228,23 @@ test('a dataset gets its reserve back from those who have more than theirs', () 
   assert.equal(entitled.held, 16 * 1024 * KIB);
 });
 
+test('what is pinned is neither evictable nor spare, and a cache full of it says that there is no room', () => {
+  const world = new World();
+  world.add(16 * 1024 * KIB, 0);
+  world.add(Infinity, 0);
+  const [one] = world.datasets as [Dataset, Dataset];
+  for (let n = 0; n < 16; n++) assert.ok(world.run(one, 1024 * KIB));
+  one.account.pinned(12 * 1024 * KIB, 12);
+  assert.equal(one.account.spare, 4 * 1024 * KIB);
+  assert.equal(world.ledger.sums.evictableBytes, 4 * 1024 * KIB);
+  const ask = (size: number) => one.account.decide(world.disk(), { bytes: size, files: 1 }).decision;
+  assert.equal(ask(4 * 1024 * KIB).kind, 'evict');
+  assert.deepEqual(ask(5 * 1024 * KIB), { kind: 'bypass', need: null, reason: 'quota-bytes' });
+  assert.equal(one.account.state, 'bypass');
+  one.account.pinned(0, 0);
+  assert.equal(ask(5 * 1024 * KIB).kind, 'evict');
+});
+
 test('only the datasets whose coldest may be taken are looked into', () => {
   const world = new World();
   for (let n = 0; n < 50; n++) world.add(Infinity, 0);

@@ -83,6 +83,7 @@ class World implements AsyncDisposable {
       clock: this.clock,
       onListed: () => Promise.resolve(),
       onChanges: () => undefined,
+      onComplete: () => undefined,
     });
   }
 
