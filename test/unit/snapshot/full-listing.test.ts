@@ -83,7 +83,6 @@ class World implements AsyncDisposable {
       clock: this.clock,
       onListed: () => Promise.resolve(),
       onChanges: () => undefined,
-      onComplete: () => undefined,
     });
   }
 
