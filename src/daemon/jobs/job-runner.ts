@@ -137,7 +137,8 @@ export class JobRunner implements AsyncDisposable {
       if (text !== seen) yield job;
       seen = text;
       if (isFinal(job.state) || this.#closed || signal?.aborted === true) return;
-      await this.#moveOf(entry, signal);
+      // It may have ended while the watcher looked at it.
+      if (!isFinal(entry.job.state)) await this.#moveOf(entry, signal);
     }
   }
 
