@@ -4,10 +4,11 @@
  * Invariants:
  * 1. Entries are printed page by page as they come: a directory of a million files needs no memory for all of them.
  */
+import { printable } from '../base/printable.ts';
 import { formatSize } from '../base/size.ts';
 import type { FileEntry } from '../daemon/api/contract/answers.ts';
 import type { Context } from './context.ts';
-import { fit, printable } from './format/cells.ts';
+import { fit } from './format/cells.ts';
 import { writeDocument, type Format } from './format/documents.ts';
 import { percent, UNKNOWN } from './format/human.ts';
 import { datasetTarget, type TargetOptions } from './target.ts';

@@ -1,10 +1,11 @@
 /**
  * `dlfs get [NAME]`: datasets as a table, in YAML as manifests that `dlfs apply` takes again, or in JSON for programs.
  */
+import { printable } from '../../base/printable.ts';
 import type { DatasetView, Problem } from '../../daemon/api/contract/dataset-view.ts';
 import { fullName } from '../../daemon/api/contract/names.ts';
 import type { Context } from '../context.ts';
-import { printable, type Tone } from '../format/cells.ts';
+import type { Tone } from '../format/cells.ts';
 import { writeDocument, writeTable, type Format, type TableColumn } from '../format/documents.ts';
 import { count, UNKNOWN } from '../format/human.ts';
 import type { Output } from '../output.ts';

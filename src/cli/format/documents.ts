@@ -5,8 +5,9 @@
  * 1. What programs read does not depend on whether a terminal is there.
  */
 import { stringify } from 'yaml';
+import { printable } from '../../base/printable.ts';
 import type { Output } from '../output.ts';
-import { fit, painter, printable, width, type Paint, type Tone } from './cells.ts';
+import { fit, painter, width, type Paint, type Tone } from './cells.ts';
 
 /** What `-o` takes. */
 export const FORMATS = ['table', 'wide', 'json', 'yaml'] as const;

@@ -1,10 +1,10 @@
 /**
  * What came of a job, in words.
  */
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
 import type { JobView } from '../../daemon/api/contract/job-view.ts';
 import type { Failures, JobReport } from '../../daemon/jobs/job-types.ts';
-import { printable } from '../format/cells.ts';
 import { count, rate, seconds } from '../format/human.ts';
 
 /** Names of a sample that are shown. */

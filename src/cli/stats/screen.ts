@@ -7,9 +7,10 @@
  * Invariants:
  * 1. No line is wider than the terminal, and there are no more lines than it has.
  */
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
 import type { DatasetStats, NodeStats } from '../../daemon/api/contract/stats-view.ts';
-import { fit, printable, width, type Paint, type Tone } from '../format/cells.ts';
+import { fit, width, type Paint, type Tone } from '../format/cells.ts';
 import { count, seconds } from '../format/human.ts';
 import { columnsFor, NAME_WIDTH, type StatsColumn } from './columns.ts';
 
