@@ -124,7 +124,9 @@ export class DlfsError extends Error {
 
   /** One line for people: what it concerns, then the message. Without cause and stack. */
   describe(): string {
-    const names = [this.dataset, this.key].filter((name) => name !== undefined).map((name) => redactText(printable(name)));
+    const names = [this.dataset, this.key]
+      .filter((name) => name !== undefined)
+      .map((name) => redactText(printable(name)));
     return names.length === 0 ? this.message : `${names.join(': ')}: ${this.message}`;
   }
 }

@@ -109,10 +109,9 @@ function checkSkipped(database: Database): void {
 function checkBlocks(database: Database, state: Record<string, number>): void {
   const blockSize = database.prepare<[], number>(`SELECT value FROM meta WHERE key = 'block_size'`).pluck().get() ?? 0;
   const objects = database
-    .prepare<
-      [],
-      { ino: number; size: number; blocks: number; bytes: number; pinned: number; bits: Uint8Array }
-    >('SELECT * FROM object')
+    .prepare<[], { ino: number; size: number; blocks: number; bytes: number; pinned: number; bits: Uint8Array }>(
+      'SELECT * FROM object',
+    )
     .all();
   const total = { files: objects.length, blocks: 0, bytes: 0 };
   const pages = database

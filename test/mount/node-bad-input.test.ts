@@ -27,7 +27,10 @@ const FILES = { 'a/file': SIZE, 'a/sub/file': 10, 'b/file': SIZE, 'b/large': 12 
 
 /** What a command ended with. */
 async function run(socket: string, ...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(DLFS, [...args, '--socket', socket], { env: cleanEnvironment({}), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(DLFS, [...args, '--socket', socket], {
+    env: cleanEnvironment({}),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const exited = once(child, 'exit');
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
   const [code] = (await exited) as [number | null];
@@ -147,7 +150,10 @@ test('globs that match nothing, pins over the quota, and hostile bodies are refu
   const large = await run(daemon.socket, 'pin', 'b', 'large');
   assert.equal(large.code, 6, large.err);
   assert.match(large.err, /^dlfs: [^\n]*12\.0 MiB in 1 files[^\n]*8\.00 MiB[^\n]*\n$/);
-  assert.deepEqual((await new ApiClient(daemon.socket).call('listPins', { params: { namespace: '-', name: 'b' } })).pins, []);
+  assert.deepEqual(
+    (await new ApiClient(daemon.socket).call('listPins', { params: { namespace: '-', name: 'b' } })).pins,
+    [],
+  );
   const outside = await run(daemon.socket, 'warm', 'b', '../a');
   assert.equal(outside.code, 2, outside.err);
 
@@ -162,7 +168,10 @@ test('globs that match nothing, pins over the quota, and hostile bodies are refu
     ['GET', `/v1/datasets/-/b/files?path=${'../'.repeat(500)}etc`, ''],
     ['BREW', '/v1/stats', ''],
   ] as const) {
-    const answer = await raw(daemon.socket, `${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    const answer = await raw(
+      daemon.socket,
+      `${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
     assert.match(answer, /^HTTP\/1\.1 4\d\d /, `${method} ${path.slice(0, 60)}: ${answer.slice(0, 300)}`);
   }
   assert.match(await raw(daemon.socket, 'not http at all\r\n\r\n'), /^(?:HTTP\/1\.1 4\d\d |$)/);

@@ -33,7 +33,10 @@ class World implements AsyncDisposable {
     this.api = new ApiClient(daemon.socket);
   }
 
-  static async start(files: Readonly<Record<string, number>>, cache: Readonly<Record<string, unknown>>): Promise<World> {
+  static async start(
+    files: Readonly<Record<string, number>>,
+    cache: Readonly<Record<string, unknown>>,
+  ): Promise<World> {
     const origin = await ManyOrigin.start(files);
     try {
       const daemon = await DlfsDaemon.start({

@@ -295,8 +295,7 @@ export class Space implements Disposable {
   async #evictNow({ ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
     const candidates = { [Symbol.iterator]: () => this.#host.candidates(OWN_PAGE) };
     const { files, bytes, shortfall } = await evict(need, {
-      choose: (missing) =>
-        this.#budget.policy.choose(usedBefore(candidates, spareSince), missing, this.#clock.wall()),
+      choose: (missing) => this.#budget.policy.choose(usedBefore(candidates, spareSince), missing, this.#clock.wall()),
       drop: (victims) => this.drop(victims),
       // What was stored just now was used just now.
       settle: () => (spareSince === Infinity ? this.settle() : Promise.resolve(false)),

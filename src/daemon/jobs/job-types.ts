@@ -148,7 +148,13 @@ export const PREFETCH_REPORT = z.object({
 });
 
 /** What came of a job. */
-export const JOB_REPORT = z.discriminatedUnion('kind', [PREFETCH_REPORT, WARM_REPORT, EVICT_REPORT, VERIFY_REPORT, REFRESH_REPORT]);
+export const JOB_REPORT = z.discriminatedUnion('kind', [
+  PREFETCH_REPORT,
+  WARM_REPORT,
+  EVICT_REPORT,
+  VERIFY_REPORT,
+  REFRESH_REPORT,
+]);
 
 /** States of a job; the last three are final. */
 export const JOB_STATE = z.enum(['queued', 'running', 'done', 'failed', 'cancelled']);

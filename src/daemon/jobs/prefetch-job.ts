@@ -40,7 +40,7 @@ export function prefetchJob(parts: DatasetJobParts): JobBody {
     return {
       kind: 'prefetch',
       files: meter.files,
-      totalFiles: meter.totalFiles ?? meter.files,
+      totalFiles: files,
       fetchedBytes: meter.bytes - meter.skippedBytes,
       residentBytes: meter.skippedBytes,
       full: fitting.isFull,
@@ -67,9 +67,7 @@ class Fitting {
     this.#files = room.files;
   }
 
-  async *of(
-    batches: AsyncIterable<readonly MatchedFile[]>,
-  ): AsyncGenerator<readonly MatchedFile[], void, undefined> {
+  async *of(batches: AsyncIterable<readonly MatchedFile[]>): AsyncGenerator<readonly MatchedFile[], void, undefined> {
     for await (const batch of batches) {
       const end = batch.findIndex((file) => !this.#takes(file));
       yield end < 0 ? batch : batch.slice(0, end);

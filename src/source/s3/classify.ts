@@ -103,7 +103,10 @@ const otherRegion: Rule = (answer, { bucket, region, words }) => {
   const right = answer.reply.region ?? answer.region;
   return right === null || right === region
     ? verdict('region-mismatch', `bucket "${bucket}" is not in region ${region}: name its own with ${words.region}`)
-    : verdict('region-mismatch', `bucket "${bucket}" is in region ${right}, not in ${region}: use ${words.region}${words.is}${right}`);
+    : verdict(
+        'region-mismatch',
+        `bucket "${bucket}" is in region ${right}, not in ${region}: use ${words.region}${words.is}${right}`,
+      );
 };
 
 const slowDown: Rule = (answer, { endpoint }) =>

@@ -158,7 +158,11 @@ function readCapture(request: CarriedRequest, bucket: string, pathStyle: boolean
 function refused(cause: unknown, source: SourceOptions, region: string): DlfsError {
   const said = cause instanceof Error ? cause.message : '';
   if (/region/i.test(said))
-    return new DlfsError('invalid-argument', `"${region}" is not a region: check ${SOURCE_WORDS[source.written].region}`, { cause });
+    return new DlfsError(
+      'invalid-argument',
+      `"${region}" is not a region: check ${SOURCE_WORDS[source.written].region}`,
+      { cause },
+    );
   return new DlfsError('invalid-argument', `no request for bucket "${source.reference.bucket}" can be made: ${said}`, {
     cause,
   });

@@ -199,7 +199,9 @@ describe('the API', () => {
         await listenAt(dead, path);
         await new Promise((resolve) => dead.close(resolve));
       }
-      const servers = Array.from({ length: 4 }, (_, n) => createServer((_request, response) => response.end(String(n))));
+      const servers = Array.from({ length: 4 }, (_, n) =>
+        createServer((_request, response) => response.end(String(n))),
+      );
       const places = await Promise.allSettled(servers.map((server) => listenAt(server, path)));
       const won = places.flatMap((place, n) => (place.status === 'fulfilled' ? [n] : []));
       assert.equal(won.length, 1, 'one has it');

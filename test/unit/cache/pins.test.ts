@@ -175,7 +175,11 @@ describe('pins', () => {
   test('are kept by the index, out of the order of eviction, over a restart', async () => {
     await using fixture = await IndexFixture.create();
     await listAll(fixture.index, { 'a/1': {}, 'a/2': {}, 'c/1': {} });
-    const [one, two, other] = ['a/1', 'a/2', 'c/1'].map((path) => inoAt(fixture.index, path)) as [number, number, number];
+    const [one, two, other] = ['a/1', 'a/2', 'c/1'].map((path) => inoAt(fixture.index, path)) as [
+      number,
+      number,
+      number,
+    ];
     await commitBlocksOf(fixture.index, [one, two, other]);
     const pins = new Pins({ index: fixture.index, log: SILENT_LOGGER });
     await pins.add(['a'], 1);

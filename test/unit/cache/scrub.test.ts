@@ -62,7 +62,9 @@ class World implements AsyncDisposable {
           return Promise.resolve();
         },
         objects: (after, limit) =>
-          Array.from({ length: Math.max(0, Math.min(limit, this.count - after)) }, (_, n) => ({ ino: after + n + 1 })) as ObjectRow[],
+          Array.from({ length: Math.max(0, Math.min(limit, this.count - after)) }, (_, n) => ({
+            ino: after + n + 1,
+          })) as ObjectRow[],
         totals: () => ({ bytes: this.count * this.blocks * MIB, blocks: this.count * this.blocks }) as CacheTotals,
         node: (ino) => ({ ino, superseded: this.superseded.has(ino) }) as NodeRow,
       },
@@ -94,7 +96,10 @@ describe('the scrub', () => {
     await world.clock.advance(START - 1);
     assert.deepEqual(world.read, []);
     await world.clock.advance(60 * MINUTE);
-    assert.deepEqual(world.inos, Array.from({ length: 100 }, (_, n) => n + 1));
+    assert.deepEqual(
+      world.inos,
+      Array.from({ length: 100 }, (_, n) => n + 1),
+    );
     assert.deepEqual([world.scrub.mark.passes, world.scrub.mark.blocks, world.scrub.mark.bytes], [1, 100, 100 * MIB]);
     await world.clock.advance(24 * 60 * MINUTE);
     assert.equal(world.read.length, 100, 'a small cache is done early');

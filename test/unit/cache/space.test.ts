@@ -168,7 +168,11 @@ describe('space in the cache', () => {
       host.uncommitted.set(ino, 10 * MIB);
       space.stored(10 * MIB, true);
     }
-    assert.equal(await space.admit(11, { bytes: 10 * MIB, files: 1 }, 0), false, 'a job spares what was used since it began');
+    assert.equal(
+      await space.admit(11, { bytes: 10 * MIB, files: 1 }, 0),
+      false,
+      'a job spares what was used since it began',
+    );
     assert.equal(host.uncommitted.size, 10);
     assert.equal(await space.admit(11, { bytes: 10 * MIB, files: 1 }), true);
     assert.deepEqual(host.dropped, [1, 2]);

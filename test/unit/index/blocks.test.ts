@@ -144,7 +144,13 @@ describe('dropped blocks', () => {
       bytes: (many - 9001) * BLOCK,
     });
     assert.deepEqual(await index.dropBlocks(12_345, [{ first: 0, count: 1 }]), { blocks: 0, bytes: 0 });
-    assert.deepEqual(index.totals(), { bytes: (many - 9000) * BLOCK, files: 2, blocks: many - 9000, ...NOT_PINNED, nodes: 3 });
+    assert.deepEqual(index.totals(), {
+      bytes: (many - 9000) * BLOCK,
+      files: 2,
+      blocks: many - 9000,
+      ...NOT_PINNED,
+      nodes: 3,
+    });
     await index.dropObjects([a, 12_345]);
     assert.deepEqual(index.totals(), { bytes: BLOCK, files: 1, blocks: 1, ...NOT_PINNED, nodes: 3 });
     assert.deepEqual([index.object(a), index.hashes(a, 0, 10).idx], [null, []]);

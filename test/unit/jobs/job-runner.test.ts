@@ -17,7 +17,16 @@ import { until } from '../../support/process.ts';
 const SOON_MS = 10_000;
 const WARM: JobSpec = { kind: 'warm', globs: ['a'], bandwidth: null };
 const EVICT: JobSpec = { kind: 'evict', globs: [], pinned: false };
-const REPORT: JobReport = { kind: 'refresh', dryRun: true, complete: true, added: 0, changed: 0, removed: 0, sample: { added: [], changed: [], removed: [] }, seconds: 1 };
+const REPORT: JobReport = {
+  kind: 'refresh',
+  dryRun: true,
+  complete: true,
+  added: 0,
+  changed: 0,
+  removed: 0,
+  sample: { added: [], changed: [], removed: [] },
+  seconds: 1,
+};
 
 /** Work under way. */
 interface Work {
@@ -169,7 +178,10 @@ describe('the runner of jobs', () => {
     assert.equal(seen.at(-1)?.state, 'done');
     assert.ok(seen.length >= 4 && seen.length <= 7, `${seen.length} states were seen`);
     const counts = seen.map(({ progress }) => progress.files);
-    assert.deepEqual(counts, counts.toSorted((a, b) => a - b));
+    assert.deepEqual(
+      counts,
+      counts.toSorted((a, b) => a - b),
+    );
   });
 
   test('lets a watcher go without ending the job', async () => {
@@ -214,7 +226,9 @@ describe('the runner of jobs', () => {
     for (let time = 1; time < 5; time++) {
       await world.running(1);
       await until(
-        async () => ((JSON.parse(await readFile(world.folder.join('jobs', `${id}.json`), 'utf8')) as { starts: number }).starts === time),
+        async () =>
+          (JSON.parse(await readFile(world.folder.join('jobs', `${id}.json`), 'utf8')) as { starts: number }).starts ===
+          time,
         SOON_MS,
         'its start is noted',
       );

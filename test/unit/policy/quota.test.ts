@@ -99,7 +99,11 @@ describe('the quota', () => {
     const at = (availableBytes: number, held: number) =>
       gate.decide(use({ bytes: held, files: 9 }), { ...DISK, availableBytes }, request).decision;
     assert.equal(at(10 * GIB, GIB).kind, 'bypass');
-    assert.deepEqual(at(15 * GIB + 2 * MIB, GIB), { kind: 'evict', need: { bytes: 159 * MIB, files: 0 }, reason: 'floor' });
+    assert.deepEqual(at(15 * GIB + 2 * MIB, GIB), {
+      kind: 'evict',
+      need: { bytes: 159 * MIB, files: 0 },
+      reason: 'floor',
+    });
   });
 
   test('gives nothing up for a request that it will not cache', () => {

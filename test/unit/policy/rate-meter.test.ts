@@ -47,7 +47,10 @@ describe('a rate', () => {
           const began = (slot - WINDOW / SLOT + 1) * SLOT;
           const sum = log.filter(({ at }) => at >= began).reduce((total, one) => total + one.amount, 0);
           const expected = (sum * 1000) / Math.max(SLOT, now - Math.max(begun, began));
-          assert.ok(Math.abs(meter.rate(now) - expected) <= 1e-9 * (1 + expected), `${meter.rate(now)}, not ${expected}`);
+          assert.ok(
+            Math.abs(meter.rate(now) - expected) <= 1e-9 * (1 + expected),
+            `${meter.rate(now)}, not ${expected}`,
+          );
         }
       }),
     );

@@ -32,7 +32,9 @@ describe('a token bucket', () => {
   });
 
   test('keeps its limit over every stretch of time, and uses it up', () => {
-    const takes = fc.array(fc.record({ bytes: fc.integer({ min: 1, max: 5000 }), idle: fc.nat(2000) }), { minLength: 1 });
+    const takes = fc.array(fc.record({ bytes: fc.integer({ min: 1, max: 5000 }), idle: fc.nat(2000) }), {
+      minLength: 1,
+    });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20_000 }), takes, (rate, requests) => {
         const bucket = new TokenBucket(rate, 0);

@@ -28,7 +28,9 @@ test("an own authority is added to node's roots, and does not replace them", () 
 test('SSL_CERT_FILE and AWS_CA_BUNDLE add theirs', () => {
   for (const name of ['SSL_CERT_FILE', 'AWS_CA_BUNDLE']) {
     assert.ok(
-      trustedAuthorities({ caFile: null, caPem: null, written: 'options' }, { [name]: certificate.caFile }).includes(certificate.ca.trim()),
+      trustedAuthorities({ caFile: null, caPem: null, written: 'options' }, { [name]: certificate.caFile }).includes(
+        certificate.ca.trim(),
+      ),
     );
   }
 });
@@ -62,5 +64,8 @@ test('authorities as text are added, and refused where one is broken', () => {
   const caPem = `${certificate.ca}\n`;
   assert.ok(trustedAuthorities({ caFile: null, caPem, written: 'options' }, {}).includes(certificate.ca.trim()));
   const broken = certificate.ca.replace(/\n[A-Za-z0-9+/]{10}/, '\nAAAAAAAAAA');
-  assert.throws(() => trustedAuthorities({ caFile: null, caPem: broken, written: 'manifest' }, {}), /^DlfsError: spec\.source\.s3\.ca\.pem: /);
+  assert.throws(
+    () => trustedAuthorities({ caFile: null, caPem: broken, written: 'manifest' }, {}),
+    /^DlfsError: spec\.source\.s3\.ca\.pem: /,
+  );
 });
