@@ -127,6 +127,13 @@ test('manifests that are half, huge, or there twice, and names that would leave 
   for (const file of ['half', 'huge', 'twice', 'out']) await daemon.logged(new RegExp(`${file}\\.json`));
   await serves(origin, daemon, helper, 'b');
   assert.deepEqual(await helper.call('listdir', daemon.root), ['b']);
+  // What the source of one refuses is named by the manifest's field, not by an option of another command.
+  const trusting = origin.manifest('c') as { spec: { source: { s3: Record<string, unknown> } } };
+  trusting.spec.source.s3['caFile'] = '/nonexistent/ca.pem';
+  await write('c.json', JSON.stringify(trusting));
+  const line = await daemon.logged(/nonexistent\/ca\.pem/);
+  assert.match(line, /spec\.source\.s3\.caFile: /);
+  assert.doesNotMatch(line, /--ca-file/);
   // The half that was missing comes: it is a dataset like any other.
   await write('half.json', manifest);
   await until(async () => (await daemon.mounts()).has(daemon.dirOf('a')), PATIENCE_MS, 'a is mounted');

@@ -172,16 +172,17 @@ export class DiskBudget implements SharedDisk, Disposable {
   }
 
   async #evictNow(asker: Space | null, { ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
-    const { files, bytes, shortfall } = await evict(need, {
+    // A job evicts nothing that was used since it began, least of all what is being stored.
+    const giver = spareSince === Infinity ? asker : null;
+    const { files, bytes } = await evict(need, {
       choose: (missing) => this.#choose(asker, missing, spareSince),
       drop: (victims) => this.#drop(victims),
+      dropOwn: (missing) => (giver === null || ino === 0 ? Promise.resolve(0) : giver.dropOwn(ino, missing)),
       // Its own alone: what others have stored just now is the last that should leave for its sake.
-      settle: () => (asker !== null && spareSince === Infinity ? asker.settle() : Promise.resolve(false)),
+      settle: () => giver?.settle() ?? Promise.resolve(false),
     });
-    const isOwn = shortfall.bytes > 0 && asker !== null && ino !== 0 && spareSince === Infinity;
-    const own = isOwn ? await asker.dropOwn(ino, shortfall.bytes) : 0;
-    if (bytes + own > 0) this.#log.debug('evicted', { files, bytes: bytes + own });
-    return bytes + own > 0 || files > 0;
+    if (bytes > 0) this.#log.debug('evicted', { files, bytes });
+    return bytes > 0 || files > 0;
   }
 
   async #drop(victims: readonly OwnedCandidate[]): Promise<number> {

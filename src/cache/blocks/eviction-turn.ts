@@ -1,6 +1,7 @@
 /**
- * One eviction at a time, and how one goes: the policy chooses, its victims are dropped; where they are not enough, what was stored a
- * moment ago is committed, so that it may leave as well, and the policy chooses once more.
+ * One eviction at a time, and how one goes: the policy chooses, its victims are dropped; where they are not enough, an object that is larger than
+ * the cache gives up blocks of its own; and where that is none, what was stored a moment ago is committed, so that it may leave as well, and
+ * the policy chooses once more. In that order, since a stream through a large object should not wait for a sync each time.
  *
  * Invariants:
  * 1. No two evictions of one turn overlap; whoever comes meanwhile waits, and decides anew.
@@ -14,6 +15,8 @@ export interface EvictionSteps<Candidate extends EvictionCandidate> {
   choose(need: EvictionNeed): EvictionChoice<Candidate>;
   /** Drops them. @returns bytes */
   drop(victims: readonly Candidate[]): Promise<number>;
+  /** Drops blocks of the object that asks. @returns bytes; 0 where it has none to give up */
+  dropOwn(bytes: number): Promise<number>;
   /** Has what was just stored committed. @returns whether there was any */
   settle(): Promise<boolean>;
 }
@@ -67,9 +70,15 @@ export async function evict<Candidate extends EvictionCandidate>(
   steps: EvictionSteps<Candidate>,
 ): Promise<Evicted> {
   const first = await dropChosen(need, steps);
-  if (!isShort(first.shortfall) || !(await steps.settle())) return first;
-  const second = await dropChosen(first.shortfall, steps);
-  return { files: first.files + second.files, bytes: first.bytes + second.bytes, shortfall: second.shortfall };
+  if (!isShort(first.shortfall)) return first;
+  const own = first.shortfall.bytes > 0 ? await steps.dropOwn(first.shortfall.bytes) : 0;
+  const missing = { bytes: Math.max(0, first.shortfall.bytes - own), files: first.shortfall.files };
+  const second = isShort(missing) && (await steps.settle()) ? await dropChosen(missing, steps) : null;
+  return {
+    files: first.files + (second?.files ?? 0),
+    bytes: first.bytes + own + (second?.bytes ?? 0),
+    shortfall: second?.shortfall ?? missing,
+  };
 }
 
 async function dropChosen<Candidate extends EvictionCandidate>(

@@ -294,16 +294,15 @@ export class Space implements Disposable {
 
   async #evictNow({ ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
     const candidates = { [Symbol.iterator]: () => this.#host.candidates(OWN_PAGE) };
-    const { files, bytes, shortfall } = await evict(need, {
+    const { files, bytes } = await evict(need, {
       choose: (missing) => this.#budget.policy.choose(usedBefore(candidates, spareSince), missing, this.#clock.wall()),
       drop: (victims) => this.drop(victims),
+      dropOwn: (missing) => (ino !== 0 && spareSince === Infinity ? this.dropOwn(ino, missing) : Promise.resolve(0)),
       // What was stored just now was used just now.
       settle: () => (spareSince === Infinity ? this.settle() : Promise.resolve(false)),
     });
-    const isOwn = shortfall.bytes > 0 && ino !== 0 && spareSince === Infinity;
-    const own = isOwn ? await this.dropOwn(ino, shortfall.bytes) : 0;
-    if (bytes + own > 0) this.#log.debug('evicted', { files, bytes: bytes + own });
-    return bytes + own > 0 || files > 0;
+    if (bytes > 0) this.#log.debug('evicted', { files, bytes });
+    return bytes > 0 || files > 0;
   }
 
   #say(verdict: SpaceVerdict): void {

@@ -245,6 +245,23 @@ test('what is pinned is neither evictable nor spare, and a cache full of it says
   assert.equal(ask(5 * 1024 * KIB).kind, 'evict');
 });
 
+test('what is free is the least of quota, limits of all and disk, what is reserved taken off', () => {
+  const world = new World();
+  const mib = 1024 * KIB;
+  world.add(16 * mib, 0);
+  world.add(Infinity, 0);
+  const [one, other] = world.datasets as [Dataset, Dataset];
+  const free = () => world.ledger.free(one.account, world.disk()).bytes / mib;
+  assert.equal(free(), 16);
+  one.account.reserve({ bytes: 3 * mib, files: 1 });
+  assert.equal(free(), 13);
+  for (let n = 0; n < 55; n++) assert.ok(world.run(other, mib));
+  assert.equal(free(), 64 - 55 - 3, 'the limit of all');
+  world.foreign = 56 * mib;
+  assert.equal(free(), 0, 'the disk is below its floor');
+  assert.equal(world.ledger.free(one.account, world.disk()).files, Infinity);
+});
+
 test('only the datasets whose coldest may be taken are looked into', () => {
   const world = new World();
   for (let n = 0; n < 50; n++) world.add(Infinity, 0);
