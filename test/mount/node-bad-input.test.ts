@@ -129,6 +129,7 @@ test('manifests that are half, huge, or there twice, and names that would leave 
   assert.deepEqual(await helper.call('listdir', daemon.root), ['b']);
   // What the source of one refuses is named by the manifest's field, not by an option of another command.
   const trusting = origin.manifest('c') as { spec: { source: { s3: Record<string, unknown> } } };
+  trusting.spec.source.s3['endpoint'] = origin.url.replace('http:', 'https:');
   trusting.spec.source.s3['caFile'] = '/nonexistent/ca.pem';
   await write('c.json', JSON.stringify(trusting));
   const line = await daemon.logged(/nonexistent\/ca\.pem/);
