@@ -220,10 +220,10 @@ export const DASHBOARD: readonly PanelRow[] = [
       },
       {
         ...{ title: 'Share of the dataset', kind: 'timeseries', unit: 'percentunit', width: 8 },
-        description: 'Cached of all bytes. Allocated space is whole disk blocks: a little more than 100 % is all of it.',
+        description: 'Cached of all bytes, those of all chosen instances together.',
         queries: [
           {
-            expr: `topk(${MOST}, ${sum(`dlfs_dataset_cache_bytes{${CHOSEN}}`)} / (${sum(`dlfs_dataset_bytes{${CHOSEN}}`)} > 0))`,
+            expr: `topk(${MOST}, clamp_max(${sum(`dlfs_dataset_cache_bytes{${CHOSEN}}`)} / (${sum(`dlfs_dataset_bytes{${CHOSEN}}`)} > 0), 1))`,
             legend: LEGEND,
           },
         ],
