@@ -87,7 +87,12 @@ function titleLine(etagWidth: number): string {
 }
 
 function columns(size: string, cached: string, pin: string, time: string, etag: string, path: string): string {
-  return [fit(size, 8, 'right'), fit(cached, 6, 'right'), fit(pin, 6, 'left'), fit(time, TIME, 'left'), etag, path].join(
-    '  ',
-  );
+  return [
+    fit(size, 8, 'right'),
+    fit(cached, 6, 'right'),
+    fit(pin, 6, 'left'),
+    fit(time, TIME, 'left'),
+    etag,
+    path,
+  ].join('  ');
 }

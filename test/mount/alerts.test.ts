@@ -27,7 +27,8 @@ interface Row {
 }
 
 const DATASET = { namespace: 'team', dataset: 'texts', instance: 'n1' };
-const of = (name: string, more = ''): string => `${name}{job="dlfs",instance="n1",namespace="team",dataset="texts"${more}}`;
+const of = (name: string, more = ''): string =>
+  `${name}{job="dlfs",instance="n1",namespace="team",dataset="texts"${more}}`;
 const node = (name: string, more = ''): string => `${name}{job="dlfs",instance="n1"${more}}`;
 const [FAILURES, REQUESTS] = [of('dlfs_dataset_origin_failures_total'), of('dlfs_dataset_origin_requests_total')];
 const [EVICTED, FETCHED] = [of('dlfs_dataset_evicted_bytes_total'), of('dlfs_dataset_origin_bytes_total')];
@@ -128,7 +129,10 @@ const ROWS: Readonly<Record<string, Row>> = {
     says: 'dlfs on n1 has nearly used up its descriptors.',
     at: '20m',
     silent: {
-      'half of them are used': { [node('dlfs_open_descriptors')]: '500x30', [node('dlfs_descriptor_limit')]: '1000x30' },
+      'half of them are used': {
+        [node('dlfs_open_descriptors')]: '500x30',
+        [node('dlfs_descriptor_limit')]: '1000x30',
+      },
     },
   },
 };

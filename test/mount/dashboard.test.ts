@@ -39,67 +39,71 @@ const FILES = Object.fromEntries([
 /** Where pictures are to be made of them: every query with its series, a line of JSON each. */
 const KEEP = process.env['DASHBOARD_SERIES'];
 
-test('every panel of the dashboard shows what a working daemon does, and Prometheus evaluates every alert', LIMIT, async () => {
-  await using origin = await ManyOrigin.start(FILES);
-  await using daemon = await DlfsDaemon.start({
-    env: origin.env,
-    manifests: {
-      'photos.json': origin.manifest('photos', {
-        cache: { quota: { bytes: '16MiB' }, blockSize: '256KiB' },
-        ioTimeout: '2s',
-      }),
-      'texts.json': origin.manifest('team/texts', { ioTimeout: '1s' }, 'texts'),
-    },
-    args: ['--metrics', '127.0.0.1:0'],
-  });
-  const { address } = JSON.parse(await daemon.logged(/"metrics are served"/)) as { address: string };
-  await using prometheus = await Prometheus.start(address, SCRAPE_MS, RULES);
-  const from = Date.now() / 1000;
-  await work(origin, daemon, prometheus);
-  const to = Date.now() / 1000;
+test(
+  'every panel of the dashboard shows what a working daemon does, and Prometheus evaluates every alert',
+  LIMIT,
+  async () => {
+    await using origin = await ManyOrigin.start(FILES);
+    await using daemon = await DlfsDaemon.start({
+      env: origin.env,
+      manifests: {
+        'photos.json': origin.manifest('photos', {
+          cache: { quota: { bytes: '16MiB' }, blockSize: '256KiB' },
+          ioTimeout: '2s',
+        }),
+        'texts.json': origin.manifest('team/texts', { ioTimeout: '1s' }, 'texts'),
+      },
+      args: ['--metrics', '127.0.0.1:0'],
+    });
+    const { address } = JSON.parse(await daemon.logged(/"metrics are served"/)) as { address: string };
+    await using prometheus = await Prometheus.start(address, SCRAPE_MS, RULES);
+    const from = Date.now() / 1000;
+    await work(origin, daemon, prometheus);
+    const to = Date.now() / 1000;
 
-  const { variables, panels } = await loadDashboard(DASHBOARD);
-  const everything: Choice = new Map(variables.map(({ name, allValue }) => [name, allValue]));
-  const chosen: Choice = new Map(everything);
-  for (const { name, query } of variables) {
-    const [, selector = '', label = ''] = /^label_values\((.+), *(\w+)\)$/.exec(query) ?? [];
-    const values = await prometheus.labelValues(label, substitute(selector, everything, SCRAPE_MS));
-    assert.ok(values.length > 0, `the variable ${name} has values`);
-    chosen.set(name, `(${values.join('|')})`);
-  }
-  const empty: string[] = [];
-  const zeros: string[] = [];
-  for (const panel of panels) {
-    for (const { expr, legendFormat } of panel.targets) {
-      const name = `${panel.title}: ${expr}`;
-      const span = { from, to, step: SCRAPE_MS / 1000 };
-      const series = await prometheus.range(substitute(expr, everything, SCRAPE_MS), span);
-      if (KEEP !== undefined) await appendFile(KEEP, `${JSON.stringify({ panel, expr, legendFormat, series })}\n`);
-      const values = valuesOf(series);
-      if (!values.some(Number.isFinite)) empty.push(name);
-      else if (!values.some((value) => value > 0)) zeros.push(name);
-      for (const [label = ''] of legendFormat.matchAll(/(?<={{)\w+(?=}})/g)) {
-        assert.ok(
-          label === 'namespace' || series.every(({ metric }) => label in metric),
-          `${name}: the legend's ${label} is a label`,
-        );
-      }
-      assert.equal(new Set(series.map(({ metric }) => JSON.stringify(metric))).size, series.length);
-      const fewer = await prometheus.range(substitute(expr, chosen, SCRAPE_MS), span);
-      if (!valuesOf(fewer).some(Number.isFinite)) empty.push(`${name} of what is chosen`);
+    const { variables, panels } = await loadDashboard(DASHBOARD);
+    const everything: Choice = new Map(variables.map(({ name, allValue }) => [name, allValue]));
+    const chosen: Choice = new Map(everything);
+    for (const { name, query } of variables) {
+      const [, selector = '', label = ''] = /^label_values\((.+), *(\w+)\)$/.exec(query) ?? [];
+      const values = await prometheus.labelValues(label, substitute(selector, everything, SCRAPE_MS));
+      assert.ok(values.length > 0, `the variable ${name} has values`);
+      chosen.set(name, `(${values.join('|')})`);
     }
-  }
-  assert.deepEqual(empty, [], 'nothing to see');
-  assert.deepEqual(
-    zeros.filter((name) => !GOOD_ZEROS.some((good) => name.includes(good))),
-    [],
-    'nothing but zeros',
-  );
+    const empty: string[] = [];
+    const zeros: string[] = [];
+    for (const panel of panels) {
+      for (const { expr, legendFormat } of panel.targets) {
+        const name = `${panel.title}: ${expr}`;
+        const span = { from, to, step: SCRAPE_MS / 1000 };
+        const series = await prometheus.range(substitute(expr, everything, SCRAPE_MS), span);
+        if (KEEP !== undefined) await appendFile(KEEP, `${JSON.stringify({ panel, expr, legendFormat, series })}\n`);
+        const values = valuesOf(series);
+        if (!values.some(Number.isFinite)) empty.push(name);
+        else if (!values.some((value) => value > 0)) zeros.push(name);
+        for (const [label = ''] of legendFormat.matchAll(/(?<={{)\w+(?=}})/g)) {
+          assert.ok(
+            label === 'namespace' || series.every(({ metric }) => label in metric),
+            `${name}: the legend's ${label} is a label`,
+          );
+        }
+        assert.equal(new Set(series.map(({ metric }) => JSON.stringify(metric))).size, series.length);
+        const fewer = await prometheus.range(substitute(expr, chosen, SCRAPE_MS), span);
+        if (!valuesOf(fewer).some(Number.isFinite)) empty.push(`${name} of what is chosen`);
+      }
+    }
+    assert.deepEqual(empty, [], 'nothing to see');
+    assert.deepEqual(
+      zeros.filter((name) => !GOOD_ZEROS.some((good) => name.includes(good))),
+      [],
+      'nothing but zeros',
+    );
 
-  const health = await prometheus.ruleHealth();
-  assert.deepEqual([...health.keys()].sort(), ALERTS.map(({ alert }) => alert).sort());
-  assert.deepEqual(new Set(health.values()), new Set(['ok']));
-});
+    const health = await prometheus.ruleHealth();
+    assert.deepEqual([...health.keys()].sort(), ALERTS.map(({ alert }) => alert).sort());
+    assert.deepEqual(new Set(health.values()), new Set(['ok']));
+  },
+);
 
 function valuesOf(series: readonly Series[]): number[] {
   return series.flatMap(({ values }) => values.map(([, value]) => Number(value)));
@@ -140,10 +144,7 @@ async function work(origin: ManyOrigin, daemon: DlfsDaemon, prometheus: Promethe
   // A request that fails and goes well when it is tried again; then an origin that refuses.
   await dlfs('evict', 'photos', 'b/13');
   {
-    using busy = origin.faults.inject(
-      { kind: 'get', nth: 1 },
-      { type: 'error', status: 503, code: 'SlowDown' },
-    );
+    using busy = origin.faults.inject({ kind: 'get', nth: 1 }, { type: 'error', status: 503, code: 'SlowDown' });
     await read('photos/b/13');
     assert.equal(busy.hits, 1);
   }

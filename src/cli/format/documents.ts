@@ -96,7 +96,10 @@ function layOut(
         folded = more.map((rest) => ' '.repeat(before) + paint(tone, rest));
         return paint(tone, first);
       }
-      return paint(tone, shrinks !== undefined && width(text) > (widths[index] ?? 0) ? fit(text, widths[index] ?? 0, align) : text);
+      return paint(
+        tone,
+        shrinks !== undefined && width(text) > (widths[index] ?? 0) ? fit(text, widths[index] ?? 0, align) : text,
+      );
     })
     .join(GAP);
   return [line, ...folded];

@@ -32,7 +32,8 @@ export const ALERTS: readonly AlertRule[] = [
     for: '0m',
     severity: 'critical',
     summary: 'The dlfs daemon of {{ $labels.instance }} has started {{ $value }} times anew within an hour.',
-    action: 'journalctl -u dlfs and the kernel log say what ends it (memory, the watchdog, a crash); reads fail meanwhile.',
+    action:
+      'journalctl -u dlfs and the kernel log say what ends it (memory, the watchdog, a crash); reads fail meanwhile.',
   },
   {
     alert: 'DlfsDatasetFailed',

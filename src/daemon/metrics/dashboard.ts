@@ -56,7 +56,8 @@ export const DASHBOARD: readonly PanelRow[] = [
     panels: [
       {
         ...{ title: 'Daemons', kind: 'stat', unit: 'short', width: 5 },
-        description: 'Processes that answer, those that do not (their mounts are dead), and how often one began anew in a day.',
+        description:
+          'Processes that answer, those that do not (their mounts are dead), and how often one began anew in a day.',
         queries: [
           { expr: `sum(up{job="dlfs",${NODE}})`, legend: 'up' },
           { expr: `sum(1 - up{job="dlfs",${NODE}})`, legend: 'down' },
@@ -369,7 +370,13 @@ function panelOf(panel: Panel, id: number, x: number, y: number): Record<string,
       kind === 'timeseries'
         ? {
             // A table: which line is the highest is what is asked of many datasets.
-            legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'], sortBy: 'Max', sortDesc: true },
+            legend: {
+              displayMode: 'table',
+              placement: 'bottom',
+              calcs: ['lastNotNull', 'max'],
+              sortBy: 'Max',
+              sortDesc: true,
+            },
             tooltip: { mode: 'multi', sort: 'desc' },
           }
         : {

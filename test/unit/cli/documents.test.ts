@@ -51,15 +51,25 @@ describe('a table', () => {
 
   test('is whole for programs, for a wide terminal, and where wide is asked for', () => {
     for (const lines of [drawn(COLUMNS, 'table', null), drawn(COLUMNS, 'table', 200), drawn(COLUMNS, 'wide', 40)]) {
-      assert.match(lines[2] ?? '', /^vision-research\/imagenet-2012 +Failed +\/datasets\/vision-research\/imagenet-2012-resized$/);
+      assert.match(
+        lines[2] ?? '',
+        /^vision-research\/imagenet-2012 +Failed +\/datasets\/vision-research\/imagenet-2012-resized$/,
+      );
     }
   });
 
   test('folds a long last column under itself', () => {
-    const lines = drawn([...COLUMNS.slice(0, 2), { title: 'MESSAGE', folds: true, cell: (row) => row[3] }], 'table', 70);
+    const lines = drawn(
+      [...COLUMNS.slice(0, 2), { title: 'MESSAGE', folds: true, cell: (row) => row[3] }],
+      'table',
+      70,
+    );
     for (const line of lines) assert.ok(width(line) <= 70, line);
     const at = (lines[0] ?? '').indexOf('MESSAGE');
     assert.equal((lines[3] ?? '').slice(0, at).trim(), '');
-    assert.match(lines.slice(2).join(' ').replace(/ +/g, ' '), /the origin does not answer: it is asked again with growing pauses/);
+    assert.match(
+      lines.slice(2).join(' ').replace(/ +/g, ' '),
+      /the origin does not answer: it is asked again with growing pauses/,
+    );
   });
 });

@@ -92,7 +92,11 @@ describe('a List, as kubectl and dlfs get -o json print several', () => {
   test('of any JSON is cut as JSON.parse reads it', () => {
     fc.assert(
       fc.property(fc.array(fc.json().map((text) => JSON.parse(text) as unknown)), fc.nat(4), (items, indent) => {
-        const text = JSON.stringify({ note: [{ items: 1 }], apiVersion: 'v1', kind: 'List', items, end: '"' }, null, indent);
+        const text = JSON.stringify(
+          { note: [{ items: 1 }], apiVersion: 'v1', kind: 'List', items, end: '"' },
+          null,
+          indent,
+        );
         const found = itemsOfJsonList(text);
         assert.deepEqual(
           found?.map((item) => JSON.parse(item.text) as unknown),
