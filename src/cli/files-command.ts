@@ -43,7 +43,8 @@ export async function listFiles(
   const document = options.output === 'json' || options.output === 'yaml';
   const all: FileEntry[] = [];
   const long = options.long === true;
-  const etagWidth = context.output.size().columns < WIDE ? SHORT_ETAG : ETAG;
+  const isNarrow = context.output.terminal && context.output.size().columns < WIDE;
+  const etagWidth = isNarrow ? SHORT_ETAG : ETAG;
   let isFirst = true;
   let cursor: string | null = null;
   do {

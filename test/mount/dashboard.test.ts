@@ -150,7 +150,7 @@ async function work(origin: ManyOrigin, daemon: DlfsDaemon, prometheus: Promethe
   }
   await dlfs('evict', 'team/texts', '7');
   {
-    using _ = origin.faults.inject(
+    using refusing = origin.faults.inject(
       { when: ({ key, prefix }) => key.startsWith('texts/') || (prefix ?? '').startsWith('texts/') },
       { type: 'error', status: 403, code: 'AccessDenied' },
     );
@@ -158,6 +158,7 @@ async function work(origin: ManyOrigin, daemon: DlfsDaemon, prometheus: Promethe
     await assert.rejects(dlfs('refresh', 'team/texts'));
     await seen('dlfs_dataset_failed_reads_total > 0');
     await seen('dlfs_dataset_phase{phase="Degraded"} == 1');
+    assert.ok(refusing.hits > 0);
   }
 
   // A damaged block.
