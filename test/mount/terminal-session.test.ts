@@ -207,7 +207,7 @@ test('a new user applies datasets, warms, watches, breaks and mends keys, evicts
   assert.match(away.err, /^dlfs: no daemon/);
   await daemon.startAgain();
   assert.match(await say('get'), /photos +Ready/);
-  const after = await LoopingReader.start(daemon.dirOf('photos/a'), '1');
+  await using after = await LoopingReader.start(daemon.dirOf('photos/a'), '1');
   const begins = digestStart(origin.contentOf('photos/a/1', SIZE));
   assert.deepEqual(Object.keys((await reader.end()).contents), [begins]);
   const { rounds, contents, errors, empty } = await after.end();

@@ -402,7 +402,7 @@ function fieldsOf({ kind, unit, alarms = {}, empty }: Panel): Record<string, unk
     unit,
     ...(empty === undefined ? {} : { noValue: empty }),
     ...(kind === 'stat'
-      ? { decimals: unit === 'short' ? 0 : null, thresholds: steps('text') }
+      ? { ...(unit === 'short' ? { decimals: 0 } : {}), thresholds: steps('transparent') }
       : { min: 0, custom: { spanNulls: false, fillOpacity: 10 } }),
   };
   const overrides = Object.entries(alarms).map(([name, colour]) => ({
