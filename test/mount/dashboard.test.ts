@@ -30,11 +30,13 @@ const SCRAPE_MS = 200;
 const PATIENCE_MS = 30_000;
 const LIMIT = { timeout: 120_000 };
 const MIB = 1024 ** 2;
-const FILES = Object.fromEntries([
-  ...Array.from({ length: 24 }, (_, i) => [`photos/${i < 12 ? 'a' : 'b'}/${String(i).padStart(2, '0')}`, 400_000]),
-  ['photos/long', 24 * MIB],
-  ...Array.from({ length: 8 }, (_, i) => [`texts/${i}`, 100_000]),
-]);
+const FILES: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(
+    Array.from({ length: 24 }, (_, i) => [`photos/${i < 12 ? 'a' : 'b'}/${String(i).padStart(2, '0')}`, 400_000]),
+  ),
+  ...Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`texts/${i}`, 100_000])),
+  'photos/long': 24 * MIB,
+};
 
 /** Where pictures are to be made of them: every query with its series, a line of JSON each. */
 const KEEP = process.env['DASHBOARD_SERIES'];
@@ -129,6 +131,7 @@ async function work(origin: ManyOrigin, daemon: DlfsDaemon, prometheus: Promethe
     const reads = readers.map((reader, i) => reader.call('digest', daemon.dirOf(`photos/a/0${i}`)));
     await seen('dlfs_dataset_origin_in_flight > 0');
     await Promise.all(reads);
+    assert.ok(slow.hits > 0);
   }
   await dlfs('refresh', 'team/texts');
   await dlfs('warm', 'team/texts');

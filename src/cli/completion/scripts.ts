@@ -36,7 +36,7 @@ _dlfs() {
 }
 # Sourced, it registers itself; as a file _dlfs of $fpath it is called right away.
 if [[ \${funcstack[1]} == _dlfs ]]; then
-  _dlfs "\$@"
+  _dlfs "$@"
 else
   compdef _dlfs dlfs
 fi

@@ -60,5 +60,5 @@ function commandLines(text: string): string[] {
         .trim()
         .replace(/^(sudo |bin\/)/, ''),
     )
-    .filter((part) => /^dlfs [a-z]+( |$)/.test(part) && !/^dlfs COMMAND/.test(part));
+    .filter((part) => /^dlfs [a-z]+( |$)/.test(part) && !part.startsWith('dlfs COMMAND'));
 }

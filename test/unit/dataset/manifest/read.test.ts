@@ -97,12 +97,12 @@ describe('a List, as kubectl and dlfs get -o json print several', () => {
           null,
           indent,
         );
-        const found = itemsOfJsonList(text);
+        const found = itemsOfJsonList(text) ?? [];
         assert.deepEqual(
-          found?.map((item) => JSON.parse(item.text) as unknown),
+          found.map((item) => JSON.parse(item.text) as unknown),
           items,
         );
-        for (const item of found ?? []) assert.ok(text.startsWith(item.text, item.offset));
+        for (const item of found) assert.ok(text.startsWith(item.text, item.offset));
       }),
     );
   });
