@@ -55,7 +55,7 @@ function describe(dataset: DatasetView, now: number, output: Output): void {
       { title: 'STATUS', cell: ({ status }) => [status, status === 'True' ? 'good' : 'warning'] },
       { title: 'SINCE', cell: ({ since }) => age(now, since) },
       { title: 'REASON', cell: ({ reason }) => reason },
-      { title: 'MESSAGE', cell: ({ message }) => message },
+      { title: 'MESSAGE', folds: true, cell: ({ message }) => message },
     ],
     dataset.conditions,
     'table',

@@ -21,10 +21,10 @@ const TONES: Readonly<Record<DatasetView['phase'], Tone>> = {
 };
 
 const COLUMNS: readonly TableColumn<DatasetView>[] = [
-  { title: 'NAME', cell: (dataset) => fullName(dataset) },
+  { title: 'NAME', shrinks: 'last', cell: (dataset) => fullName(dataset) },
   { title: 'STATE', cell: ({ phase }) => [phase, TONES[phase]] },
-  { title: 'DIRECTORY', cell: ({ directory }) => directory },
-  { title: 'SOURCE', cell: ({ generation }) => generation?.source ?? UNKNOWN },
+  { title: 'DIRECTORY', shrinks: 'first', cell: ({ directory }) => directory },
+  { title: 'SOURCE', shrinks: 'first', cell: ({ generation }) => generation?.source ?? UNKNOWN },
   {
     ...{ title: 'FILES', align: 'right', wide: true },
     cell: ({ snapshot }) => (snapshot === null ? UNKNOWN : count(snapshot.files)),

@@ -68,10 +68,13 @@ function describe(report: JobReport): string[] {
         ...line(damaged.blocks, `${count(damaged.blocks)} blocks are damaged${sampleOf(damaged.sample)}`),
         ...line(missing.blocks, `${count(missing.blocks)} blocks are missing${sampleOf(missing.sample)}`),
         ...line(orphans.files, `${count(orphans.files)} cache files belong to nothing: ${formatSize(orphans.bytes)}`),
-        ...line(orphans.excessFiles, `${count(orphans.excessFiles)} cache files have space that no block uses`),
+        ...line(
+          orphans.excessFiles,
+          `${count(orphans.excessFiles)} cache files have space that no block uses${repair ? '' : ': --repair gives it back'}`,
+        ),
         ...line(repaired.blocks, `${count(repaired.blocks)} blocks fetched again: ${formatSize(repaired.bytes)}`),
         ...describeFailures('could not be repaired', notRepaired),
-        ...(bad > 0 && !repair
+        ...(damaged.blocks + missing.blocks > 0 && !repair
           ? ['damaged blocks are not served: they are fetched again when read, or now by --repair']
           : []),
       ];

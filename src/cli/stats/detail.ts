@@ -60,7 +60,9 @@ function fields({
     ],
     [
       'hits',
-      `${bar(hitRate.bytes)}of ${formatSize(reads.bytes)}; ${percent(hitRate.requests)} of ${count(reads.requests)} reads`,
+      reads.requests === 0
+        ? 'nothing was read yet'
+        : `${bar(hitRate.bytes)}of ${formatSize(reads.bytes)}; ${percent(hitRate.requests)} of ${count(reads.requests)} reads`,
     ],
     [
       'now',
