@@ -114,6 +114,7 @@ async function serveHere(dir: string, options: MountOptions, log: Logger, contex
           blockSize: options.blockSize,
           memory: options.memory,
           listLimit: options.listLimit,
+          transport: options.transport,
           open: options.open,
           uid: options.uid,
           gid: options.gid,

@@ -71,6 +71,7 @@ const MOUNT_OPTIONS = z
     cacheFloor: converted(parseSizeOrShare).prefault('15%'),
     blockSize: blockSize.prefault('1MiB'),
     memory: converted(parseSize).prefault('512MiB'),
+    transport: z.enum(['native', 'fuse-native'], 'write native or fuse-native').default('native'),
     open: z.enum(['auto', 'stateless', 'passthrough'], 'write auto, stateless or passthrough').default('auto'),
     uid: count('a user id', 0, MAX_ID).prefault('0'),
     gid: count('a group id', 0, MAX_ID).prefault('0'),
@@ -90,6 +91,10 @@ const MOUNT_OPTIONS = z
   .refine(({ memory, blockSize: block }) => memory >= MIN_BLOCKS * block, {
     path: ['memory'],
     message: `must hold ${MIN_BLOCKS} blocks at least: give more, or a smaller --block-size`,
+  })
+  .refine(({ transport, open }) => transport === 'native' || open === 'auto', {
+    path: ['open'],
+    message: 'is of --transport native: leave it out with fuse-native, which opens files in one way',
   })
   .refine(({ cacheFloor }) => cacheFloor.kind === 'size' || cacheFloor.share < 1, {
     path: ['cacheFloor'],

@@ -7,7 +7,7 @@
 import { DatasetServer } from './dataset/dataset-server.ts';
 import type { DatasetOptions } from './dataset/dataset-options.ts';
 import { DataPlane, type DataPlaneDependencies, type DataPlaneOptions } from './node/data-plane.ts';
-import type { OpenMode } from './open-mode.ts';
+import type { EffectiveOpen } from './open-mode.ts';
 import type { ServingStats } from './stats.ts';
 
 /** How to serve a source at a directory. */
@@ -15,7 +15,7 @@ export interface ServeOptions extends DatasetOptions, DataPlaneOptions {}
 
 /** A mount that serves. Disposing it unmounts, commits and lets go of everything. */
 export interface Serving extends AsyncDisposable {
-  readonly openMode: OpenMode;
+  readonly openMode: EffectiveOpen;
   /** The source, for people. */
   readonly describe: string;
   readonly cacheFolder: string;

@@ -5,6 +5,7 @@ import { DlfsError } from '../../base/errors.ts';
 import type { SizeOrShare } from '../../base/size.ts';
 import { checkBlockSize } from '../../cache/policy/geometry.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
+import type { TransportName } from '../../fs/transport/transport.ts';
 import type { OpenMode } from '../open-mode.ts';
 
 /** How to serve a source at a directory. */
@@ -21,6 +22,8 @@ export interface DatasetOptions {
   readonly blockSize: number;
   /** Entries of a complete listing at most. */
   readonly listLimit: number;
+  readonly transport: TransportName;
+  /** Of the native transport; the other opens in one way. */
   readonly open: OpenMode | 'auto';
   readonly uid: number;
   readonly gid: number;

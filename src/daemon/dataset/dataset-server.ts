@@ -14,35 +14,34 @@ import { Sweep } from '../../cache/blocks/sweep.ts';
 import { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { CacheIndex } from '../../cache/index/index.ts';
 import { LruByObject } from '../../cache/policy/eviction.ts';
-import { NameService } from '../../fs/names/name-service.ts';
 import { ReadPath } from '../../fs/read/read-path.ts';
 import { SnapshotKeeper } from '../../fs/snapshot/snapshot-keeper.ts';
-import { EVENT } from '../../native/events.ts';
+import type { Transport } from '../../fs/transport/transport.ts';
 import type { NativeHost } from '../../native/host.ts';
 import { S3Source } from '../../source/s3/s3-source.ts';
 import type { ProbeReport, Source } from '../../source/source.ts';
-import { MountedSession } from '../mounted-session.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
-import { chooseOpenMode, type OpenMode } from '../open-mode.ts';
+import type { EffectiveOpen } from '../open-mode.ts';
 import { StatsFile } from '../stats-file.ts';
 import { collectStats, type ServingStats } from '../stats.ts';
 import { TimeoutLog } from '../timeout-log.ts';
-import { onNameEvent, onVolumeEvent } from './dataset-events.ts';
+import { onVolumeEvent } from './dataset-events.ts';
 import { checkDatasetOptions, type DatasetOptions } from './dataset-options.ts';
 import { DatasetStorage } from './dataset-storage.ts';
+import { TransportPlan } from './dataset-transport.ts';
 
 /** The parts of a dataset that others ask. */
 interface DatasetParts {
   readonly options: DatasetOptions;
   readonly plane: DataPlane;
-  readonly openMode: OpenMode;
+  readonly openMode: EffectiveOpen;
   readonly source: Source;
   readonly storage: DatasetStorage;
   readonly store: BlockStore;
   readonly scheduler: FetchScheduler;
   readonly readPath: ReadPath;
   readonly keeper: SnapshotKeeper;
-  readonly session: MountedSession;
+  readonly transport: Transport;
 }
 
 /** See the file's header. Disposing it unmounts, commits and lets go of everything. */
@@ -68,7 +67,7 @@ export class DatasetServer implements AsyncDisposable {
     return new DatasetServer(parts, owned.move());
   }
 
-  get openMode(): OpenMode {
+  get openMode(): EffectiveOpen {
     return this.#parts.openMode;
   }
 
@@ -84,7 +83,7 @@ export class DatasetServer implements AsyncDisposable {
 
   /** Resolves when the kernel has ended the connection: somebody unmounted. */
   get ended(): Promise<void> {
-    return this.#parts.session.ended;
+    return this.#parts.transport.ended;
   }
 
   /** What is listed and cached. */
@@ -124,7 +123,7 @@ async function assemble(
   owned: AsyncDisposableStack,
 ): Promise<DatasetParts> {
   const { clock, log, random } = deps;
-  const { host, kernel } = plane;
+  const { host } = plane;
   const source = owned.use(
     await S3Source.open({ source: options.source, environment: deps.environment, clock, log: log.child('source.s3') }),
   );
@@ -133,7 +132,8 @@ async function assemble(
 
   const storage = owned.use(await DatasetStorage.open(options, plane, { clock, log }));
   const { index, folder, volume } = storage;
-  const openMode = chooseOpenMode(options.open, kernel, sizesOf(index, probe));
+  const plan = new TransportPlan(options, plane, sizesOf(index, probe));
+  const { openMode } = plan;
   const endpoint = addEndpoint(host, source);
   owned.defer(() => {
     host.engine.removeEndpoint(endpoint);
@@ -199,8 +199,22 @@ async function assemble(
     blockSize: options.blockSize,
     aheadBudget: Math.floor(Math.min(plane.memory / 2, options.cacheBytes / 4)),
   });
-  const session: MountedSession = owned.use(
-    new MountedSession({ host, volume, dir: options.dir, incEpoch: kernel.incEpoch, log: log.child('mount') }),
+  const timeouts = new TimeoutLog(clock, log.child('fs'));
+  const transport = owned.use(
+    plan.make({
+      volume,
+      index,
+      lister: {
+        progress: (dir) => keeper.progress(dir),
+        decided: (dir, name) => keeper.decided(dir, name),
+      },
+      store,
+      onTimeout: (ino) => {
+        timeouts.note(ino, keyOf(ino));
+      },
+      clock,
+      log: log.child('mount'),
+    }),
   );
   const keeper: SnapshotKeeper = owned.use(
     new SnapshotKeeper({
@@ -209,7 +223,7 @@ async function assemble(
       prefix: options.source.reference.prefix,
       listLimit: options.listLimit,
       refreshMs: options.refreshMs,
-      kernel: session,
+      kernel: transport,
       store,
       onDirectoryChanged: (dir) => {
         readPath.directoryChanged(dir);
@@ -219,48 +233,27 @@ async function assemble(
       log: log.child('snapshot'),
     }),
   );
-  const names = new NameService({
-    engine: host.engine,
-    index,
-    lister: keeper,
-    log: log.child('names'),
-    residentShare: (ino) => store.residentShare(ino),
-    onLookup: (node) => {
-      store.used(node);
-    },
-  });
-
   owned.use(
     host.onBatchEnd(() => {
       scheduler.plan();
     }),
   );
-  const timeouts = new TimeoutLog(clock, log.child('fs'));
-  session.onRequest((event) => {
-    if (event.type === EVENT.timeout) timeouts.note(event.b, keyOf(event.b));
-    else onNameEvent(event, names);
+  await transport.mount({
+    source: source.describe.split(' ')[0] ?? 'dlfs',
+    passthrough: openMode === 'passthrough',
+    uid: options.uid,
+    gid: options.gid,
+    fileMode: options.fileMode,
+    dirMode: options.dirMode,
+    ioTimeoutMs: options.ioTimeoutMs,
   });
-  await session.mount(
-    {
-      source: source.describe.split(' ')[0] ?? 'dlfs',
-      passthrough: openMode === 'passthrough',
-      uid: options.uid,
-      gid: options.gid,
-      fileMode: options.fileMode,
-      dirMode: options.dirMode,
-      ioTimeoutMs: options.ioTimeoutMs,
-    },
-    (number) => {
-      names.session = number;
-    },
-  );
   keeper.start();
   // A new index knows nothing of what an older one may have left.
   if (!index.opening.clean || index.opening.emptied || index.opening.kind !== 'existing') {
     const sweep = owned.use(new Sweep({ objects: folder.objects, index, store, log: log.child('sweep') }));
     sweep.start();
   }
-  const parts = { options, plane, openMode, source, storage, store, scheduler, readPath, keeper, session };
+  const parts = { options, plane, openMode, source, storage, store, scheduler, readPath, keeper, transport };
   owned.use(new StatsFile(folder.stats, () => statsOf(parts), clock, log));
   return parts;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { NodeRow } from '../../../src/cache/index/rows.ts';
-import { inoBefore, packEntries, type PackedEntries } from '../../../src/fs/names/directory-stream.ts';
+import { inoBefore, packEntries, type PackedEntries } from '../../../src/fs/transport/native/directory-stream.ts';
 
 function row(ino: number, name: string, dir = false): NodeRow {
   const etag = '"e"';

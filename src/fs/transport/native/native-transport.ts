@@ -1,47 +1,33 @@
 /**
- * The mount of one dataset: made, kept, told what changed, ended.
+ * Our own transport: a session of the data plane on raw /dev/fuse, made, kept, told what changed, ended.
  *
- * Invariants:
- * 1. `mount` returns when the kernel has agreed on the protocol, or throws and leaves nothing mounted.
- * 2. The mounted path is never touched from this process.
- * 3. `ended` resolves once, whoever ended the connection.
+ * Invariants: those of every transport (transport.ts).
  */
-import { DlfsError } from '../base/errors.ts';
-import type { Logger } from '../base/log.ts';
-import type { KernelNames } from '../fs/snapshot/kernel-names.ts';
-import type { NameChange } from '../cache/index/rows.ts';
-import { EVENT, type NativeEvent } from '../native/events.ts';
-import type { NativeHost } from '../native/host.ts';
-import { setReadahead } from './readahead-knob.ts';
+import { DlfsError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/log.ts';
+import type { NameChange, NodeRow } from '../../../cache/index/rows.ts';
+import { EVENT, type NativeEvent } from '../../../native/events.ts';
+import type { NativeHost } from '../../../native/host.ts';
+import type { Names } from '../../names/names.ts';
+import { setReadahead } from '../readahead-knob.ts';
+import { ATTR_TTL, ENTRY_TTL, type MountWish, type Transport } from '../transport.ts';
+import { NameRequests } from './name-requests.ts';
 
-/** What a session is made of. */
-export interface SessionOptions {
+/** What the transport is made of. */
+export interface NativeTransportOptions {
   readonly host: NativeHost;
   readonly volume: number;
   readonly dir: string;
   /** Whether the kernel can drop all names at once. */
   readonly incEpoch: boolean;
+  readonly names: Names;
+  /** A name was looked up: whoever opens it next may read from the kernel's cache alone. */
+  readonly onLookup: (node: NodeRow) => void;
+  /** A wait for this file has reached its limit. */
+  readonly onTimeout: (ino: number) => void;
   readonly log: Logger;
 }
 
-/** How to mount. */
-export interface MountWish {
-  /** What `mount` and `df` show. */
-  readonly source: string;
-  readonly passthrough: boolean;
-  readonly uid: number;
-  readonly gid: number;
-  readonly fileMode: number;
-  readonly dirMode: number;
-  readonly ioTimeoutMs: number;
-}
-
-/**
- * Seconds for which the kernel answers a name itself. A changed listing is told to it, so this only bounds how long a file that
- * is read from the kernel's cache alone can look unused to eviction.
- */
-const ENTRY_TTL = 600;
-const ATTR_TTL = 86_400;
 const MAX_READAHEAD = 16 * 1024 * 1024;
 const EPERM = 1;
 const ENOENT = 2;
@@ -49,17 +35,19 @@ const EBUSY = 16;
 const ENODEV = 19;
 
 /** See the file's header. */
-export class MountedSession implements KernelNames, AsyncDisposable {
+export class NativeTransport implements Transport {
   readonly ended: Promise<void>;
-  readonly #o: SessionOptions;
+  readonly #o: NativeTransportOptions;
   readonly #resolveEnded: () => void;
-  #handle: (event: NativeEvent) => void = () => undefined;
+  readonly #requests: NameRequests;
   #session = 0;
   #registration: Disposable | null = null;
   #live = false;
 
-  constructor(options: SessionOptions) {
+  constructor(options: NativeTransportOptions) {
     this.#o = options;
+    const { host, names, onLookup, log } = options;
+    this.#requests = new NameRequests({ engine: host.engine, names, onLookup, log });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.ended = promise;
     this.#resolveEnded = () => {
@@ -68,17 +56,7 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     };
   }
 
-  /** Who answers requests; set before `mount`. */
-  onRequest(handle: (event: NativeEvent) => void): void {
-    this.#handle = handle;
-  }
-
-  /**
-   * Mounts.
-   * @param onNumber is given the session's number before its first request is handled
-   * @throws DlfsError `no-fuse`, `privilege`, `mount-busy`, `not-found`
-   */
-  async mount(wish: MountWish, onNumber: (session: number) => void): Promise<void> {
+  async mount(wish: MountWish): Promise<void> {
     const { host, volume, dir, log } = this.#o;
     const result = host.engine.mount(volume, {
       dir,
@@ -91,14 +69,15 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     if (result.errno !== 0) throw mountError(result.errno, result.step, dir);
     this.#session = result.session;
     this.#live = true;
-    onNumber(result.session);
+    this.#requests.session = result.session;
     const ready = Promise.withResolvers<NativeEvent>();
     this.#registration = host.on(result.session, (event) => {
       if (event.type === EVENT.sessionReady) ready.resolve({ ...event });
       else if (event.type === EVENT.sessionEnd) {
         ready.reject(new DlfsError('no-fuse', 'the kernel ended the connection before it was ready'));
         this.#resolveEnded();
-      } else this.#handle(event);
+      } else if (event.type === EVENT.timeout) this.#o.onTimeout(event.b);
+      else this.#requests.handle(event);
     });
     const agreed = await ready.promise;
     log.debug('mounted', { protocol: `7.${agreed.b}` });

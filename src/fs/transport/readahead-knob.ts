@@ -8,7 +8,7 @@
  * 1. The device number comes from mountinfo: the mount itself is never touched.
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import type { Logger } from '../base/log.ts';
+import type { Logger } from '../../base/log.ts';
 
 /** KiB: 4 MiB keep four READs of the largest size in flight. */
 const READ_AHEAD_KB = 4096;
