@@ -92,7 +92,7 @@ export class Names {
    */
   entries(dir: number, afterIno: number, limit: number): NodeRow[] | Promise<NodeRow[]> {
     const known = this.#tryEntries(dir, afterIno, limit);
-    return known === undefined ? this.#entriesLater(dir, afterIno, limit) : known;
+    return known ?? this.#entriesLater(dir, afterIno, limit);
   }
 
   /** Names of a file's extended attributes; a directory has none. */

@@ -18,7 +18,7 @@ import type { Logger } from '../../../base/log.ts';
 import type { NodeRow } from '../../../cache/index/rows.ts';
 import type { TaskResult } from '../../../native/host.ts';
 import { NAME_MAX, type Names } from '../../names/names.ts';
-import type { FuseAddon, Handlers, Local } from './addon.ts';
+import { OPERATIONS, type FuseAddon, type Handlers } from './addon.ts';
 import { statOf, statvfsOf, type Ownership } from './encode.ts';
 import { OpenFiles } from './open-files.ts';
 import { baseName, Paths } from './paths.ts';
@@ -163,7 +163,7 @@ export class Operations {
         () =>
           then(this.#find(path), (node) => {
             const value = node === null ? null : this.#o.names.xattr(node.ino, name);
-            return node === null ? new Refusal(ENOENT) : value === null ? new Refusal(ENODATA) : value;
+            return node === null ? new Refusal(ENOENT) : (value ?? new Refusal(ENODATA));
           }),
         (result, value) => {
           const filled = value === null ? result : fill(into, value);
@@ -330,10 +330,10 @@ export function tableOf(addon: FuseAddon, handlers: Handlers): { handlers: unkno
     listxattr: addon.op_listxattr,
   };
   const table: unknown[] = [];
-  const implemented = new Uint32Array(35);
+  const implemented = new Uint32Array(OPERATIONS);
   for (const [name, handler] of Object.entries(handlers)) {
     const at = numbers[name as keyof Handlers];
-    table[at] = handler as (local: Local, ...args: never[]) => void;
+    table[at] = handler;
     implemented[at] = 1;
   }
   return { handlers: table, implemented };
