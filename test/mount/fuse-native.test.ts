@@ -3,7 +3,7 @@
  * chapter 7 of docs/SEMANTICS.md says it. A limit that is gone fails its test: then the chapter is to be shortened.
  */
 import { strict as assert } from 'node:assert';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { makeAssets } from '../posix/assets.ts';
 import { digestOf, generated, seedOf } from '../posix/content.ts';
@@ -17,9 +17,13 @@ import { dlfsTable, extremes, permissionRows, table } from '../posix/table.ts';
 import { at } from '../posix/target.ts';
 import { Tree, type TreeFile } from '../posix/tree.ts';
 import { execute } from '../posix/execute.ts';
+import { DlfsDaemon } from '../support/daemon.ts';
 import { dropCaches } from '../support/files.ts';
+import { LoopingReader } from '../support/looping-reader.ts';
+import { ManyOrigin } from '../support/many-origin.ts';
 import { cleanEnvironment, DLFS } from '../support/mount.ts';
 import { DlfsTarget } from '../support/mount-target.ts';
+import { parseMountinfo } from '../support/mount-table.ts';
 import { until } from '../support/process.ts';
 import { Blocker } from '../support/signals.ts';
 import { PATHS, Stalled } from '../support/stalled.ts';
@@ -172,4 +176,51 @@ test('a mount over fuse-native ends as a mount does: by umount, by a signal, det
     assert.equal((await helper.call('pread', fd, PAGE, 0)).length, PAGE, 'what is open is served on');
   });
   await until(() => mount.log.includes('--- ended with 0'), SOON_MS, 'the process ends with its last reader');
+});
+
+test('a daemon over fuse-native shows what its manifests say, and what a refresh has found, by mounts in the place of others', async () => {
+  await using origin = await ManyOrigin.start({ 'a/file': 300_000, 'b/file': 300_000 });
+  await using daemon = await DlfsDaemon.start({
+    env: origin.env,
+    manifests: { 'd.json': origin.manifest('d', { refresh: { interval: '1s' } }, 'a') },
+    args: ['--transport', 'fuse-native'],
+  });
+  await using helper = new Helper();
+  await using reader = await LoopingReader.start(daemon.dirOf('d'), 'file');
+  const seen = (what: string, isSeen: () => Promise<boolean>): Promise<void> => until(isSeen, SOON_MS, what);
+  const names = (): Promise<string[]> => helper.call('listdir', daemon.dirOf('d'));
+
+  origin.put('a/new', 10);
+  await seen('what a refresh has found', async () => (await names()).includes('new'));
+  await daemon.write('d.json', origin.manifest('d', { refresh: { interval: '1s' }, mode: { file: '0440' } }, 'a'));
+  const path = `${daemon.dirOf('d')}/file`;
+  await seen('another mode', async () => ((await helper.call('stat', path)).mode & 0o777) === 0o440);
+  await daemon.write('d.json', origin.manifest('d', {}, 'b'));
+  const other = digestOf(origin.contentOf('b/file', 300_000));
+  await seen('another source', async () => (await helper.call('digest', path))[0] === other);
+  const { empty, errors, contents } = await reader.end();
+  assert.deepEqual(
+    [empty, errors, Object.keys(contents).length],
+    [0, {}, 2],
+    'one or the other is seen, never nothing',
+  );
+
+  await daemon.write('e.json', origin.manifest('e', { open: 'passthrough' }, 'b'));
+  await daemon.logged(/passthrough is of the native transport/);
+  await daemon.remove('e.json');
+  await daemon.kill();
+  await daemon.startAgain();
+  assert.equal((await helper.call('digest', path))[0], other, 'a dead mount is replaced');
+  await seen('one mount', async () => (await daemon.mounts()).get(daemon.dirOf('d'))?.length === 1);
+  await daemon.terminate();
+});
+
+test('over fuse-native a mount whose connection is aborted is taken away', async () => {
+  await using target = await DlfsTarget.start(new Tree([file('a', 0)]), { open: 'fuse-native' });
+  assert.deepEqual(await target.helper.call('listdir', target.dir), ['a']);
+  const mounts = parseMountinfo(await readFile('/proc/self/mountinfo'));
+  const minor = mounts.findLast(({ dir }) => dir === target.dir)?.minor ?? 0;
+  await writeFile(`/sys/fs/fuse/connections/${minor}/abort`, '1');
+  await target.mount.logged(/the dead mount is taken away/, SOON_MS);
+  await until(() => target.mount.log.includes('--- ended with 0'), SOON_MS, 'the process ends');
 });

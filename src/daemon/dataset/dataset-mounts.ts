@@ -32,6 +32,8 @@ export class DatasetMounts implements KernelNames, AsyncDisposable {
   /** The one that is seen comes last. */
   readonly #live: Transport[] = [];
   #isMounting = false;
+  /** Settles when the mounting that was asked for last is over. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: DatasetMountsOptions) {
     this.#o = options;
@@ -52,8 +54,19 @@ export class DatasetMounts implements KernelNames, AsyncDisposable {
     return this.#live.length;
   }
 
+  /** Whether the mount that is seen shows names as they were; see `Transport.isBehind`. */
+  get isBehind(): boolean {
+    return this.#live.at(-1)?.isBehind ?? false;
+  }
+
   /** Mounts, in place of the mount before, if there is one. @throws DlfsError as `Transport.mount`; that one stays then */
-  async mount(wish: MountWish): Promise<void> {
+  mount(wish: MountWish): Promise<void> {
+    const mounted = this.#turn.then(() => this.#mount(wish));
+    this.#turn = mounted.catch(() => undefined);
+    return mounted;
+  }
+
+  async #mount(wish: MountWish): Promise<void> {
     const session = this.#o.make();
     const before = this.#live.at(-1);
     this.#isMounting = true;

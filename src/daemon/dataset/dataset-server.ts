@@ -216,6 +216,16 @@ export class DatasetServer implements AsyncDisposable {
     if (mode !== this.#openMode) await this.#mount(knownSizes(this.index), 'instead');
   }
 
+  /** Whether its mount shows names as they were before a refresh: a transport that cannot tell the kernel. */
+  get isBehind(): boolean {
+    return this.#parts.mounts.isBehind;
+  }
+
+  /** Mounts anew, so that what a refresh has found is seen. @throws DlfsError where that fails; the mount stays */
+  async catchUp(): Promise<void> {
+    await this.#mount(knownSizes(this.index), 'instead');
+  }
+
   /** Mounts anew what was unmounted while somebody still held something of it. @throws DlfsError where that fails */
   async revive(wish: MountOptions, place: MountPlace): Promise<void> {
     const { open, uid, gid, fileMode, dirMode } = wish;

@@ -47,6 +47,8 @@ export interface Transport extends KernelNames, AsyncDisposable {
   readonly ended: Promise<void>;
   /** `major:minor` of the mount; null before it is at its directory. */
   readonly device: string | null;
+  /** Whether it goes on showing names that mean something else by now: another mount would show what they mean. */
+  readonly isBehind: boolean;
   /**
    * Mounts.
    * @throws DlfsError `no-fuse`, `privilege`, `mount-busy`, `not-found`, `unsupported`

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import type { NodeRow } from '../../../src/cache/index/rows.ts';
-import { loadFuseAddonFrom } from '../../../src/fs/transport/fuse-native/addon.ts';
+import { loadFuseAddon } from '../../../src/fs/transport/fuse-native/addon.ts';
 import { mountOptions, statOf, statvfsOf } from '../../../src/fs/transport/fuse-native/encode.ts';
+import { TempDir } from '../../support/files.ts';
 import { OpenFiles } from '../../../src/fs/transport/fuse-native/open-files.ts';
 
 const OWN = { uid: 7, gid: 8, fileMode: 0o440, dirMode: 0o550 };
@@ -47,9 +49,23 @@ describe('the forms of fuse-native', () => {
     assert.deepEqual([files.ino(first), files.ino(second), files.size], [null, 5, 1]);
   });
 
-  test('a package without a binary for this platform, or with one that does not load, says so in one line', () => {
-    const none = { preload: () => '' };
-    const refusal = { code: 'unsupported', message: /no binary for .*--transport native$/ };
-    assert.throws(() => loadFuseAddonFrom('/nonexistent', none), refusal);
+  test('a package that is missing, of another version or without a binary says so in one line, with the way out', async () => {
+    await using temp = await TempDir.create('fuse-native');
+    const none = { preload: () => 'it is none' };
+    const refuses = (message: RegExp): void => {
+      assert.throws(() => loadFuseAddon(none, temp.join('module.js')), { code: 'unsupported', message });
+    };
+    refuses(/^the optional package fuse-native is not installed: npm install fuse-native@2.* --transport native$/);
+    const install = async (version: string): Promise<void> => {
+      await mkdir(temp.join('node_modules/fuse-native'), { recursive: true });
+      await writeFile(temp.join('node_modules/fuse-native/package.json'), JSON.stringify({ version }));
+    };
+    await install('3.0.0');
+    refuses(/^fuse-native 3\.0\.0 is installed, and only 2\.2\.6 is known to work: npm install /);
+    await install('2.2.6');
+    refuses(/^the package fuse-native has no binary for linux-x64; or use --transport native$/);
+    await mkdir(temp.join('node_modules/fuse-native/prebuilds/linux-x64'), { recursive: true });
+    await writeFile(temp.join('node_modules/fuse-native/prebuilds/linux-x64/node.napi.node'), '');
+    refuses(/^libfuse 2 does not load: it is none; or use --transport native$/);
   });
 });

@@ -13,7 +13,7 @@
  *    would leave the caller asleep for ever.
  * 2. Memory that a handler is given is libfuse's, and gone with the signal.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { DlfsError } from '../../../base/errors.ts';
@@ -107,53 +107,44 @@ export const OPERATIONS = 35;
 /** Path and options are copied into arrays of this size, the rest is cut off. */
 export const MAX_TEXT = 1023;
 
-const HOW_TO_GO_ON = 'or use --transport native';
+/** The version whose memory layout this file describes; package.json has the same. */
+const VERSION = '2.2.6';
+
+const HOW_TO_GET_IT = `npm install fuse-native@${VERSION} where dlfs is installed (--global, if it is)`;
 
 /**
  * Loads libfuse 2 and the addon of the package fuse-native, which is an optional dependency.
  * @param native loads the library under its own name, so that the addon finds it
+ * @param from the module from which the package is looked for
  * @throws DlfsError `unsupported` saying what is missing
  */
-export function loadFuseAddon(native: Pick<NativeBinding, 'preload'>): FuseAddon {
-  const require = createRequire(import.meta.url);
-  let folder: string;
+export function loadFuseAddon(native: Pick<NativeBinding, 'preload'>, from: string = import.meta.url): FuseAddon {
+  const require = createRequire(from);
+  const platform = `${process.platform}-${process.arch}`;
+  let description: string;
   try {
-    folder = dirname(require.resolve('fuse-native/package.json'));
+    description = require.resolve('fuse-native/package.json');
   } catch (error) {
-    throw new DlfsError(
-      'unsupported',
-      `the optional package fuse-native is not installed: npm install --include=optional, ${HOW_TO_GO_ON}`,
-      { cause: error },
+    throw missing(`the optional package fuse-native is not installed: ${HOW_TO_GET_IT}`, error);
+  }
+  const { version } = JSON.parse(readFileSync(description, 'utf8')) as { readonly version?: unknown };
+  if (version !== VERSION) {
+    throw missing(
+      `fuse-native ${String(version)} is installed, and only ${VERSION} is known to work: ${HOW_TO_GET_IT}`,
     );
   }
-  return loadFuseAddonFrom(folder, native, require);
-}
-
-/**
- * The same, from a given folder.
- * @param folder of the package
- * @throws DlfsError `unsupported`
- */
-export function loadFuseAddonFrom(
-  folder: string,
-  native: Pick<NativeBinding, 'preload'>,
-  require: NodeJS.Require = createRequire(import.meta.url),
-): FuseAddon {
-  const platform = `${process.platform}-${process.arch}`;
-  const binaries = join(folder, 'prebuilds', platform);
+  const binaries = join(dirname(description), 'prebuilds', platform);
   const addon = join(binaries, 'node.napi.node');
-  if (!existsSync(addon)) {
-    throw new DlfsError('unsupported', `the package fuse-native has no binary for ${platform}: ${HOW_TO_GO_ON}`);
-  }
+  if (!existsSync(addon)) throw missing(`the package fuse-native has no binary for ${platform}`);
   const why = native.preload(join(binaries, 'libfuse.so'));
-  if (why !== '') throw new DlfsError('unsupported', `libfuse 2 does not load: ${why}; ${HOW_TO_GO_ON}`);
+  if (why !== '') throw missing(`libfuse 2 does not load: ${why}`);
   try {
     return require(addon) as FuseAddon;
   } catch (error) {
-    throw new DlfsError(
-      'unsupported',
-      `the addon of fuse-native does not load: ${DlfsError.from(error).message}; ${HOW_TO_GO_ON}`,
-      { cause: error },
-    );
+    throw missing(`the addon of fuse-native does not load: ${DlfsError.from(error).message}`, error);
   }
+}
+
+function missing(what: string, cause?: unknown): DlfsError {
+  return new DlfsError('unsupported', `${what}; or use --transport native`, { cause });
 }

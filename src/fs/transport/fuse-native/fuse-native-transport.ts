@@ -70,7 +70,7 @@ export class FuseNativeTransport implements Transport {
   /** It is not seen at the directory any more. */
   #replaced = false;
   #ioTimeoutMs = 0;
-  #saidChanged = false;
+  isBehind = false;
 
   constructor(options: FuseNativeOptions) {
     this.#o = options;
@@ -176,12 +176,11 @@ export class FuseNativeTransport implements Transport {
 
   /** Names are fixed, so that nothing need be told to the kernel; the user hears of it once. */
   forget(changes: readonly NameChange[], _directories: readonly number[], everything: boolean): Promise<void> {
-    if (!this.#saidChanged && (everything || changes.length > 0)) {
-      this.#saidChanged = true;
-      this.#o.log.warn(
-        'the source has changed: with --transport fuse-native that is seen from the next mount on (dlfs umount, dlfs mount)',
-        { dir: this.#o.dir },
-      );
+    if (!this.isBehind && (everything || changes.length > 0)) {
+      this.isBehind = true;
+      this.#o.log.info('the source has changed: over fuse-native that is seen from the next mount on', {
+        dir: this.#o.dir,
+      });
     }
     return Promise.resolve();
   }

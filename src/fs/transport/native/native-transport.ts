@@ -46,6 +46,8 @@ const ENODEV = 19;
 /** See the file's header. */
 export class NativeTransport implements Transport {
   readonly ended: Promise<void>;
+  /** The kernel is told of every change. */
+  readonly isBehind = false;
   readonly #o: NativeTransportOptions;
   readonly #resolveEnded: () => void;
   readonly #requests: NameRequests;
