@@ -3,7 +3,7 @@
  * chapter 7 of docs/SEMANTICS.md says it. A limit that is gone fails its test: then the chapter is to be shortened.
  */
 import { strict as assert } from 'node:assert';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
 import { makeAssets } from '../posix/assets.ts';
 import { digestOf, generated, seedOf } from '../posix/content.ts';
@@ -19,11 +19,11 @@ import { Tree, type TreeFile } from '../posix/tree.ts';
 import { execute } from '../posix/execute.ts';
 import { DlfsDaemon } from '../support/daemon.ts';
 import { dropCaches } from '../support/files.ts';
+import { abort, mountedAt } from '../support/fuse-connection.ts';
 import { LoopingReader } from '../support/looping-reader.ts';
 import { ManyOrigin } from '../support/many-origin.ts';
 import { cleanEnvironment, DLFS } from '../support/mount.ts';
 import { DlfsTarget } from '../support/mount-target.ts';
-import { parseMountinfo } from '../support/mount-table.ts';
 import { until } from '../support/process.ts';
 import { Blocker } from '../support/signals.ts';
 import { PATHS, Stalled } from '../support/stalled.ts';
@@ -218,9 +218,7 @@ test('a daemon over fuse-native shows what its manifests say, and what a refresh
 test('over fuse-native a mount whose connection is aborted is taken away', async () => {
   await using target = await DlfsTarget.start(new Tree([file('a', 0)]), { open: 'fuse-native' });
   assert.deepEqual(await target.helper.call('listdir', target.dir), ['a']);
-  const mounts = parseMountinfo(await readFile('/proc/self/mountinfo'));
-  const minor = mounts.findLast(({ dir }) => dir === target.dir)?.minor ?? 0;
-  await writeFile(`/sys/fs/fuse/connections/${minor}/abort`, '1');
+  await abort((await mountedAt(target.dir))?.minor ?? 0);
   await target.mount.logged(/the dead mount is taken away/, SOON_MS);
   await until(() => target.mount.log.includes('--- ended with 0'), SOON_MS, 'the process ends');
 });
