@@ -7,16 +7,14 @@
 import { writeFile } from 'node:fs/promises';
 import type { Logger } from '../../base/log.ts';
 
-/** KiB: 4 MiB keep four READs of the largest size in flight. */
-const READ_AHEAD_KB = 4096;
-
 /**
  * Sets the knob; a kernel that refuses leaves slower sequential reads and one log line.
  * @param device `MAJ:MIN`
+ * @param kib what it is set to
  */
-export async function setReadahead(device: string, log: Logger): Promise<void> {
+export async function setReadahead(device: string, kib: number, log: Logger): Promise<void> {
   try {
-    await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(READ_AHEAD_KB));
+    await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(kib));
   } catch (error) {
     log.warn('cannot raise the readahead of the mount: sequential reads are slower', { err: error });
   }

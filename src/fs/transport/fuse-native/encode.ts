@@ -17,9 +17,13 @@ const TWO_32 = 2 ** 32;
 const BLKSIZE = 2 ** 20;
 const NAMELEN = 255;
 
-/** Requests in the background: as the native transport has them; libfuse asks for 12. */
-const MAX_BACKGROUND = 128;
-const CONGESTION_THRESHOLD = 96;
+/**
+ * Requests in the background. libfuse ends a thread where more than ten are idle and makes another for the next burst, and the addon
+ * leaves a wake-up handle behind for each, which the event loop looks at from then on every time it is woken: with 128 requests a
+ * read from the cache disk took three times as long after some ten gigabytes.
+ */
+const MAX_BACKGROUND = 8;
+const CONGESTION_THRESHOLD = 6;
 const MAX_READAHEAD = 16 * 1024 * 1024;
 
 /** Characters of the source that the mount table shows: the rest of the options must fit behind it. */

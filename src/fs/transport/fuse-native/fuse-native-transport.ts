@@ -45,6 +45,8 @@ export interface FuseNativeOptions {
   readonly log: Logger;
 }
 
+/** KiB: two requests of libfuse's size. One reader whose bytes do not come must not take all there are (`MAX_BACKGROUND`). */
+const READ_AHEAD_KB = 256;
 /** How long the kernel may take to send its first request. */
 const READY_LIMIT_MS = 10_000;
 /** How often it is looked whether the connection lives: nobody tells. */
@@ -115,7 +117,7 @@ export class FuseNativeTransport implements Transport {
       })
       .unref();
     log.debug('mounted by libfuse 2', { device: this.device });
-    if (this.device !== null) await setReadahead(this.device, log);
+    if (this.device !== null) await setReadahead(this.device, READ_AHEAD_KB, log);
   }
 
   /** Mounts at a directory where nothing of ours is seen. */

@@ -38,6 +38,8 @@ export interface NativeTransportOptions {
 }
 
 const MAX_READAHEAD = 16 * 1024 * 1024;
+/** KiB: 4 MiB keep four READs of the largest size in flight. */
+const READ_AHEAD_KB = 4096;
 const EPERM = 1;
 const ENOENT = 2;
 const EBUSY = 16;
@@ -101,7 +103,7 @@ export class NativeTransport implements Transport {
     log.debug('mounted', { protocol: `7.${agreed.b}` });
     const device = place === 'empty' ? this.#o.deviceAt(dir) : this.#attach(place);
     this.device = device;
-    if (device !== null) await setReadahead(device, log);
+    if (device !== null) await setReadahead(device, READ_AHEAD_KB, log);
   }
 
   /** @returns the device of the mount, which is at the directory now */
