@@ -20,7 +20,7 @@ export interface MountRequest {
   readonly dataset: Dataset;
   /** A folder for its disk cache; kept between two mounts of the same folder. */
   readonly cache: string;
-  /** Only dlfs has a choice. */
+  /** Only dlfs has a choice; by libfuse it has none. */
   readonly open?: OpenMode;
 }
 
@@ -35,7 +35,7 @@ export interface Mounted extends AsyncDisposable {
 
 /** A program that mounts buckets. */
 export interface Competitor {
-  readonly name: 'dlfs' | 'rclone' | 's3fs' | 'ext4';
+  readonly name: 'dlfs' | 'fuse-native' | 'rclone' | 's3fs' | 'ext4';
   /** Settles when the mount answers. */
   mount(request: MountRequest): Promise<Mounted>;
 }

@@ -44,7 +44,7 @@ export class Lab implements AsyncDisposable {
   readonly signal: AbortSignal;
   readonly #stack: AsyncDisposableStack;
 
-  // Mutable state: names of mount points; caches that hold their whole data set, by bucket.
+  // Mutable state: caches that are out of use, names of mount points; caches that hold their whole data set, by transport and bucket.
   readonly #aside: string[] = [];
   #mounts = 0;
   readonly #full = new Map<string, string>();
@@ -62,7 +62,8 @@ export class Lab implements AsyncDisposable {
     this.#stack = stack;
     const next = (): string => join(WORK, `mnt${this.#mounts++}`);
     this.competitors = {
-      dlfs: dlfs(backstop, next),
+      dlfs: dlfs('dlfs', backstop, next),
+      'fuse-native': dlfs('fuse-native', backstop, next),
       rclone: rclone(backstop, next),
       s3fs: s3fs(backstop, next),
       ext4: LOCAL_DISK,
@@ -128,22 +129,24 @@ export class Lab implements AsyncDisposable {
   /**
    * Mounts dlfs over a cache that holds all of a data set; the cache is filled the first time. With passthrough it settles
    * when files are opened so: a file is verified once before.
+   * @param name over which transport; both may be mounted at once, each has a cache of its own
    */
-  async warm(dataset: Dataset, open: OpenMode): Promise<Mounted> {
-    const { dlfs: ours } = this.competitors;
+  async warm(dataset: Dataset, open: OpenMode, name: 'dlfs' | 'fuse-native' = 'dlfs'): Promise<Mounted> {
+    const { [name]: mounting, dlfs: ours } = this.competitors;
     const request = { endpoint: this.endpoint, dataset, open };
-    let cache = this.#full.get(dataset.bucket);
+    const key = `${name} ${dataset.bucket}`;
+    let cache = this.#full.get(key);
     if (cache === undefined) {
       this.say(`filling the cache with ${dataset.bucket} ...`);
       cache = await this.emptyCache();
       await using mounted = await ours.mount({ ...request, cache });
       await this.readAll(dataset, mounted.dir);
-      this.#full.set(dataset.bucket, cache);
+      this.#full.set(key, cache);
     }
     await execute('sync', ['-f', OUT]);
     await using stack = new AsyncDisposableStack();
-    const mounted = stack.use(await ours.mount({ ...request, cache }));
-    if (open === 'passthrough') await this.#untilPassthrough(dataset, mounted.dir, cache);
+    const mounted = stack.use(await mounting.mount({ ...request, cache }));
+    if (open === 'passthrough' && name === 'dlfs') await this.#untilPassthrough(dataset, mounted.dir, cache);
     stack.move();
     return mounted;
   }

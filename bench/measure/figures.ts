@@ -24,7 +24,8 @@ interface Panel {
   readonly scale: number;
 }
 
-const READ_AGAIN = ['dlfs', 'ext4', 'rclone', 's3fs'];
+/** `fuse-native` is dlfs, too, over libfuse 2: what the transport of its own is for. */
+const READ_AGAIN = ['dlfs', 'ext4', 'fuse-native', 'rclone', 's3fs'];
 const READ_FIRST = ['dlfs', 'rclone', 's3fs'];
 
 const PANELS: readonly Panel[] = [
@@ -63,7 +64,7 @@ const PANELS: readonly Panel[] = [
 ];
 
 /** Pixels of the picture at its natural size. */
-const SIZE = { width: 880, panel: 440, name: 52, bar: 18, gap: 7, head: 52, foot: 26, value: 112, margin: 8 } as const;
+const SIZE = { width: 880, panel: 440, name: 80, bar: 18, gap: 7, head: 52, foot: 26, value: 112, margin: 8 } as const;
 const COLUMNS = 2;
 
 const STYLE = `
@@ -73,12 +74,14 @@ const STYLE = `
   .ours { font-weight: 600 }
   rect { fill: #afb8c1 }
   rect.dlfs { fill: #0969da }
+  rect.fuse-native { fill: #80ccff }
   rect.ext4 { fill: #6e7781 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .hint, .foot { fill: #9198a1 }
     rect { fill: #484f58 }
     rect.dlfs { fill: #4493f8 }
+    rect.fuse-native { fill: #1f4f8f }
     rect.ext4 { fill: #8b949e }
   }`;
 
@@ -100,7 +103,7 @@ export function renderFigures(results: readonly ScenarioResult[]): string | null
     return `<g transform="translate(${x + SIZE.margin} ${y})">\n${drawPanel(panel, row)}</g>\n`;
   });
   const { kernel, cores } = first.machine;
-  const foot = `Medians on one machine: ${cores} cores shared by reader, daemon and origin; Linux ${kernel}. Longer is better.`;
+  const foot = `Medians on one machine: ${cores} cores shared by reader, daemon and origin; Linux ${kernel}. fuse-native: dlfs over libfuse 2. Longer is better.`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${SIZE.width} ${total}" width="${SIZE.width}" height="${total}" role="img">\n`,
     `<title>${escape('dlfs beside the local disk, rclone mount and s3fs')}</title>\n<style>${STYLE}\n</style>\n`,

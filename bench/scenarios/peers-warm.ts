@@ -10,7 +10,7 @@ import type { Lab } from '../lab/lab.ts';
 import type { Metrics, RowSpec } from '../measure/row.ts';
 import type { Lane, Scenario } from '../measure/scenario.ts';
 
-const LANES = ['dlfs', 'ext4', 'rclone', 's3fs'] as const;
+const LANES = ['dlfs', 'ext4', 'fuse-native', 'rclone', 's3fs'] as const;
 /** A tenth of the folders: the peers' rates do not depend on the number of files, their patience does. */
 const FOLDERS = 10;
 const PROCESSES = 4;
@@ -38,7 +38,7 @@ export const PEERS_WARM: Scenario = {
     row('dropped-big', 'read again from the cache disk: 2 GiB file, sequential', 'MB/s'),
   ],
   notes: [
-    '1,000 of the small files; dlfs: small files stateless, the large one passthrough; reported, without targets',
+    '1,000 of the small files; dlfs: small files stateless, the large one passthrough; fuse-native: the same over libfuse 2; reported, without targets',
   ],
   prepare: async (lab, wanted, stack) => {
     await lab.provide(SMALL);
@@ -61,9 +61,9 @@ async function mountBoth(
   name: (typeof LANES)[number],
   stack: AsyncDisposableStack,
 ): Promise<[Mounted, Mounted]> {
-  if (name === 'dlfs') {
-    const small = stack.use(await lab.warm(SMALL, 'stateless'));
-    return [small, stack.use(await lab.warm(BIG, 'passthrough'))];
+  if (name === 'dlfs' || name === 'fuse-native') {
+    const small = stack.use(await lab.warm(SMALL, 'stateless', name));
+    return [small, stack.use(await lab.warm(BIG, 'passthrough', name))];
   }
   const mounts: Mounted[] = [];
   for (const dataset of [SMALL, BIG]) {

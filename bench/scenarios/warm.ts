@@ -1,6 +1,6 @@
 /**
  * The family of warm scenarios: all data is in the cache, and the same files are on the same disk beside it. What is held
- * against each other is dlfs and the local file system, with the page cache full or dropped.
+ * against each other is dlfs and the local file system, with the page cache full or dropped; beside them dlfs over libfuse 2.
  */
 import { join } from 'node:path';
 import type { OpenMode } from '../lab/competitor.ts';
@@ -50,7 +50,7 @@ export function warmScenario(described: WarmScenario): Scenario {
   const { name, title, rounds, rows, notes } = described;
   return {
     ...{ name, title, rounds, notes },
-    lanes: ['dlfs', 'ext4'],
+    lanes: ['dlfs', 'ext4', 'fuse-native'],
     steps: rows.map(({ id }) => id),
     rows: rows.map((row) => ({
       ...{ id: row.id, figure: row.figure, better: row.better, target: row.target },
@@ -81,8 +81,8 @@ async function prepare(
     lanes.push({ name, openMode: () => openMode, measure });
   };
   for (const name of wanted) {
-    if (name === 'dlfs') {
-      const mounted = stack.use(await lab.warm(dataset, open));
+    if (name === 'dlfs' || name === 'fuse-native') {
+      const mounted = stack.use(await lab.warm(dataset, open, name));
       await lab.listNames(mounted.dir, foldersOf(dataset));
       await lab.readAll(dataset, mounted.dir);
       add(name, mounted.dir, mounted.openMode);

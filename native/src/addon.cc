@@ -26,6 +26,12 @@ Napi::Value unmount(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), dlfs::unmount(text(info[0], "dir"), boolean(info[1], "lazy")));
 }
 
+// showMount(from, dir, beneath) → { errno, device }
+Napi::Value show_mount(const Napi::CallbackInfo& info) {
+  const auto place = boolean(info[2], "beneath") ? dlfs::Place::kBeneath : dlfs::Place::kOver;
+  return placed(info.Env(), dlfs::show(text(info[0], "from"), text(info[1], "dir"), place));
+}
+
 // lock(fd) → errno: an exclusive flock(2) that lives as long as the descriptor; EWOULDBLOCK when another process has
 // it.
 Napi::Value lock(const Napi::CallbackInfo& info) {
@@ -82,6 +88,7 @@ Napi::Value hash(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("sendDatagram", Napi::Function::New(env, send_datagram));
+  exports.Set("showMount", Napi::Function::New(env, show_mount));
   exports.Set("unmount", Napi::Function::New(env, unmount));
   exports.Set("lock", Napi::Function::New(env, lock));
   exports.Set("raiseDescriptorLimit", Napi::Function::New(env, raise_descriptor_limit));

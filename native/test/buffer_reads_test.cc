@@ -81,6 +81,8 @@ int main() {
   DiskPool pool(1U);
   const auto volume = std::make_shared<Volume>(VolumeOptions{.id = 3, .objects_dir = folder, .block_size = kBlock},
                                                budget, pool, events);
+  const auto other = std::make_shared<Volume>(VolumeOptions{.id = 4, .objects_dir = folder, .block_size = kBlock},
+                                              budget, pool, events);
   const auto reads = std::make_shared<BufferReads>(pool, events);
   VolumeStats& stats = volume->stats();
   std::array<Place, 12> to;
@@ -149,6 +151,14 @@ int main() {
   done = ended(events);
   check(done.size() == 1 && done[9].error == 0 && done[9].bytes == 10 && to[8].bytes[0] == '?',
         "bytes that come after the limit are not written to memory that was given back");
+  reads->read(other, {.task = 12, .ino = 9, .offset = 0, .into = to[0].part(10)});
+  wait_for(pool);
+  reads->end(4, ENODEV);
+  reads->read(other, {.task = 13, .ino = 9, .offset = 0, .into = to[0].part(10)});
+  wait_for(pool);
+  done = ended(events);
+  check(done.size() == 2 && done[12].error == ENODEV && done[13].error == ENODEV,
+        "a volume that goes takes its reads along, those on their way to the disk too");
   reads->read(volume, {.task = 10, .ino = 8, .offset = 4096, .into = to[10].part(10)});
   wait_for(pool);
   reads->abort(ENOTCONN);

@@ -44,6 +44,7 @@ export async function daemonHere(given: GivenOptions, version: string, context: 
       cacheFloor: settings.cacheFloor,
       memory: settings.memory,
       listLimit: settings.listLimit,
+      transport: settings.transport,
       logPath,
     },
     deps: { clock, log: log.logger, random, environment, registry },

@@ -53,6 +53,12 @@ export const DAEMON_ROWS: readonly OptionRow[] = [
     group: LIMITS,
   },
   {
+    key: 'transport',
+    value: 'NAME',
+    help: 'how the kernel is served: native, or fuse-native (by libfuse 2 of the optional npm package; default: native)',
+    group: LIMITS,
+  },
+  {
     key: 'socket',
     value: 'PATH',
     help: 'socket of the API, for root only (default: /run/dlfs/daemon.sock)',
@@ -88,6 +94,7 @@ const DAEMON_OPTIONS = z
     cacheFiles: values.cacheFiles.prefault(values.DEFAULTS.cacheFiles),
     cacheFloor: values.converted(parseSizeOrShare).prefault('15%'),
     memory: values.converted(parseSize).prefault('512MiB'),
+    transport: values.transport.default('native'),
     listLimit: values.count('names', 1, MAX_LIST_LIMIT).prefault('10000000'),
     socket: z.string().min(1, 'write the path of a socket').nullable().default(null),
     metrics: z.string().min(1, 'write HOST:PORT').nullable().default(null),

@@ -120,6 +120,7 @@ async function serveHere(
           blockSize: options.blockSize,
           memory: options.memory,
           listLimit: options.listLimit,
+          transport: options.transport,
           open: options.open,
           uid: options.uid,
           gid: options.gid,

@@ -24,6 +24,7 @@ const MOUNT_OPTIONS = z
     cacheFloor: values.converted(parseSizeOrShare).prefault('15%'),
     blockSize: values.blockSize.prefault(values.DEFAULTS.blockSize),
     memory: values.converted(parseSize).prefault('512MiB'),
+    transport: values.transport.default('native'),
     open: values.open.prefault(values.DEFAULTS.open),
     uid: values.uid.prefault(values.DEFAULTS.uid),
     gid: values.gid.prefault(values.DEFAULTS.gid),
@@ -43,6 +44,10 @@ const MOUNT_OPTIONS = z
     };
     for (const [name, message] of Object.entries(wrong))
       if (message !== null) context.addIssue({ code: 'custom', path: [name], message });
+  })
+  .refine(({ transport, open }) => transport === 'native' || open === 'auto', {
+    path: ['open'],
+    message: 'is of --transport native: leave it out with fuse-native, which opens files in one way',
   })
   .refine(({ cacheFloor }) => cacheFloor.kind === 'size' || cacheFloor.share < 1, {
     path: ['cacheFloor'],

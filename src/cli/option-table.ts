@@ -70,6 +70,12 @@ export const MOUNT_ROWS: readonly OptionRow[] = [
   },
   { key: 'memory', value: 'SIZE', help: 'buffers for bytes under way (default: 512MiB)', group: CACHE },
   {
+    key: 'transport',
+    value: 'NAME',
+    help: 'how the kernel is served: native, or fuse-native (by libfuse 2 of the optional npm package; default: native)',
+    group: MOUNT,
+  },
+  {
     key: 'open',
     value: 'MODE',
     help: 'how files are opened: auto, stateless or passthrough (default: auto)',
@@ -121,6 +127,7 @@ export const PROCESS_OPTIONS: ReadonlySet<string> = new Set([
   'cacheFloor',
   'memory',
   'listLimit',
+  'transport',
   'foreground',
   'logFile',
   'logLevel',

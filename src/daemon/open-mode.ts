@@ -14,6 +14,9 @@ import type { KernelFeatures } from './kernel.ts';
 /** The ways to open files. */
 export type OpenMode = 'stateless' | 'passthrough';
 
+/** How a mount's files are opened: `requested` means a request each time, answered by us (the fuse-native transport). */
+export type EffectiveOpen = OpenMode | 'requested';
+
 /** Files from this size on gain from passthrough: where reading costs more than an OPEN's round trip (0.1 ms at 7 GB/s). */
 export const LARGE_FILE = 4 * 1024 * 1024;
 

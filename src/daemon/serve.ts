@@ -12,13 +12,13 @@ import { openMountApi, type MountApiOptions } from './api/mount-api.ts';
 import { RecentErrors } from './node/recent-errors.ts';
 import { DataPlane, type DataPlaneDependencies } from './node/data-plane.ts';
 import type { DatasetJobs } from './jobs/dataset-jobs.ts';
-import type { OpenMode } from './open-mode.ts';
+import type { EffectiveOpen } from './open-mode.ts';
 import { StatsFile } from './stats-file.ts';
 import type { ServingStats } from './stats.ts';
 
 /** A mount that serves. Disposing it unmounts, commits and lets go of everything. */
 export interface Serving extends AsyncDisposable {
-  readonly openMode: OpenMode;
+  readonly openMode: EffectiveOpen;
   /** The source, for people. */
   readonly describe: string;
   readonly cacheFolder: string;

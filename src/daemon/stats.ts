@@ -12,12 +12,12 @@ import type { PrefetchStats } from '../fs/readahead/directory.ts';
 import type { KeeperStats, SnapshotKeeper } from '../fs/snapshot/snapshot-keeper.ts';
 import type { Engine, EngineStats } from '../native/binding.ts';
 import type { LoopDelay, LoopDelayMeter } from './loop-delay.ts';
-import type { OpenMode } from './open-mode.ts';
+import type { EffectiveOpen } from './open-mode.ts';
 
 /** See the file's header. */
 export interface ServingStats {
   readonly source: string;
-  readonly openMode: OpenMode;
+  readonly openMode: EffectiveOpen;
   readonly engine: EngineStats;
   readonly cache: SpaceStats & {
     readonly lostBlocks: number;
@@ -41,7 +41,7 @@ export interface ServingStats {
 
 /** The parts that are asked. */
 export interface StatsParts {
-  readonly openMode: OpenMode;
+  readonly openMode: EffectiveOpen;
   readonly describe: string;
   readonly engine: Engine;
   readonly store: BlockStore;

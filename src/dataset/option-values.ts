@@ -120,6 +120,9 @@ export const blockSize: TextSchema<number> = converted((text) => {
   );
 });
 
+/** How the kernel is served: by ourselves, or by libfuse 2. Of a process, not of a dataset. */
+export const transport = z.enum(['native', 'fuse-native'], 'write native or fuse-native');
+
 /** The ways to open files. */
 export const OPEN_MODES = ['auto', 'stateless', 'passthrough'] as const;
 

@@ -262,6 +262,11 @@ export interface NativeBinding {
   readonly Engine: new (options: EngineOptions, wake: () => void) => Engine;
   /** One datagram to a Unix socket, without waiting; a path that starts with @ is of the abstract namespace. Returns an errno. */
   sendDatagram(path: string, text: string): number;
+  /**
+   * Shows the mount that is seen at `from` at another directory, too, in one step: over what is mounted there, or beneath it
+   * (Linux 6.5). `device` is `major:minor`.
+   */
+  showMount(from: string, dir: string, beneath: boolean): { errno: number; device: string };
   /** umount2(2); returns an errno. */
   unmount(dir: string, lazy: boolean): number;
   /** flock(2), exclusive and non-blocking, as long as the descriptor lives; returns an errno. */

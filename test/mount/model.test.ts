@@ -1,5 +1,5 @@
 /**
- * The differential test over real dlfs mounts, in both open modes: random operations against a plain directory of the same
+ * The differential test over real dlfs mounts, in both open modes and over fuse-native: random operations against a plain directory of the same
  * content, with refreshes, evictions, dropped caches and restarts in between.
  *
  * A failure prints fast-check's seed; DLFS_SEED repeats it.
@@ -21,9 +21,12 @@ const SEEN_MS = 120_000;
 /** How long one mode is tried, on whatever machine. */
 const LIMIT_MS = 45_000;
 
+/** What the log says where a change is seen from the next mount on. */
+const CHANGED = /the source has changed/;
+
 const SEED = process.env['DLFS_SEED'] === undefined ? {} : { seed: Number(process.env['DLFS_SEED']) };
 
-for (const open of OPEN_MODES) {
+for (const open of [...OPEN_MODES, 'fuse-native'] as const) {
   test(`a ${open} mount and a plain directory answer alike, through refreshes, evictions and restarts`, async () => {
     const tree = modelTree();
     await using target = await DlfsTarget.start(tree, {
@@ -41,12 +44,28 @@ for (const open of OPEN_MODES) {
       const found = await helper.call('stat', at(target, path));
       return BigInt(found.mtimeNs) === BigInt(mtimeMs) * 1_000_000n && found.size === content.size;
     };
+    const showsAll = async (changes: readonly Change[]): Promise<boolean> => {
+      for (const change of changes) if (!(await shows(change))) return false;
+      return true;
+    };
+    /** Mounts again when a refresh has found something, until all is shown. */
+    const remount = async (changes: readonly Change[], toldBefore: number): Promise<void> => {
+      for (let told = toldBefore; !(await showsAll(changes));) {
+        await until(() => mount.count(CHANGED) > told, SEEN_MS, 'a refresh finds the change');
+        await mount.umount();
+        told = mount.count(CHANGED);
+        await mount.startAgain();
+      }
+    };
     const actions = {
+      changeRemounts: open === 'fuse-native',
       change: async (changes: readonly Change[]): Promise<void> => {
+        const told = mount.count(CHANGED);
         for (const change of changes) {
           if (change.kind === 'put') origin.put(change.file);
           else origin.remove(change.path);
         }
+        if (open === 'fuse-native') await remount(changes, told);
         for (const change of changes)
           await until(() => shows(change), SEEN_MS, `the mount shows ${JSON.stringify(change)}`);
       },

@@ -5,16 +5,13 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { digestOf, generated, seedOf } from '../posix/content.ts';
+import { digestOf } from '../posix/content.ts';
 import { fails } from '../posix/expect.ts';
 import { O, PAGE } from '../posix/linux.ts';
 import { at } from '../posix/target.ts';
-import { Tree } from '../posix/tree.ts';
-import type { InjectedFault } from '../../demo/endpoint/index.ts';
-import { DlfsTarget, OPEN_MODES } from '../support/mount-target.ts';
-import { BLOCKING_LENGTH, Blocker, type BlockingCall } from '../support/signals.ts';
-
-const MIB = 1024 * 1024;
+import { OPEN_MODES } from '../support/mount-target.ts';
+import { BLOCKING_LENGTH, Blocker } from '../support/signals.ts';
+import { CALLS, PATHS, Stalled } from '../support/stalled.ts';
 
 /** How long a killed process may stay, in milliseconds: the promise. */
 const GONE_MS = 1000;
@@ -24,71 +21,6 @@ const STORM_MS = 3;
 const STALL_MS = 1500;
 /** What is not stalled comes at once; on a machine under load, in this time. */
 const AT_ONCE_MS = 5000;
-
-/** Where each call's path lies: what has `stalled` in its key or prefix does not arrive while the fault is there. */
-const PATHS = {
-  lookup: 'stalled-lookup/name',
-  readdir: 'stalled-readdir',
-  read: 'files/stalled-read.bin',
-  direct: 'files/stalled-direct.bin',
-  mmap: 'files/stalled-mmap.bin',
-} as const satisfies Partial<Record<BlockingCall, string>>;
-const CALLS = Object.keys(PATHS) as (keyof typeof PATHS)[];
-
-function stallingTree(): Tree {
-  const stalled = ['stalled-lookup/name', 'stalled-readdir/name', PATHS.read, PATHS.direct, PATHS.mmap];
-  const others = ['other/cold.bin', 'other/warm.bin', 'open/name'];
-  return new Tree(
-    [...stalled, ...others].map((path, i) => ({
-      path,
-      content: generated(seedOf(path), 2 * MIB + i),
-      mtimeMs: Date.UTC(2023, 0, 1 + i),
-    })),
-  );
-}
-
-/** A mount whose directories are listed one by one (the listing of the whole stops at once), and whose origin stalls. */
-class Stalled implements AsyncDisposable {
-  readonly target: DlfsTarget;
-  readonly #faults: ReadonlyMap<string, InjectedFault>;
-
-  private constructor(target: DlfsTarget, faults: ReadonlyMap<string, InjectedFault>) {
-    this.target = target;
-    this.#faults = faults;
-  }
-
-  static async start(open: DlfsTarget['dlfs']['open'], args: readonly string[] = []): Promise<Stalled> {
-    const faults = new Map<string, InjectedFault>();
-    const target = await DlfsTarget.start(stallingTree(), {
-      open,
-      args: ['--list-limit', '1', '--refresh', 'never', ...args],
-      before: (origin) => {
-        for (const [call, path] of Object.entries(PATHS)) {
-          // The file's own requests, and every listing or head that would tell what is in the directory.
-          const key = origin.key(path.startsWith('stalled-') ? (path.split('/')[0] ?? '') : path);
-          const when = (request: { key: string; prefix: string | null }): boolean =>
-            request.key.startsWith(key) || (request.prefix ?? '').startsWith(key);
-          faults.set(call, origin.faults.inject({ when }, { type: 'stall', after: 'nothing' }));
-        }
-      },
-    });
-    return new Stalled(target, faults);
-  }
-
-  /** Lets the origin answer what a call waits for. */
-  release(call: keyof typeof PATHS): void {
-    this.#faults.get(call)?.[Symbol.dispose]();
-  }
-
-  async readsWhole(path: string): Promise<void> {
-    const { content } = this.target.tree.file(path);
-    assert.deepEqual(await this.target.helper.call('digest', at(this.target, path)), [digestOf(content), content.size]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.target[Symbol.asyncDispose]();
-  }
-}
 
 for (const open of OPEN_MODES) {
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
@@ -105,7 +37,9 @@ for (const open of OPEN_MODES) {
       await t.test('and the mount serves on', () => stalled.readsWhole('other/cold.bin'));
     });
   }
+}
 
+for (const open of [...OPEN_MODES, 'fuse-native'] as const) {
   test(`signals caught during a stall reach a process neither as EINTR nor as a short read, ${open}`, async (t) => {
     await using stalled = await Stalled.start(open);
     for (const call of CALLS) {

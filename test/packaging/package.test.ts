@@ -22,6 +22,8 @@ const NPM_LIMIT_MS = 600_000;
 interface Locked {
   readonly version?: string;
   readonly dev?: boolean;
+  readonly optional?: boolean;
+  readonly devOptional?: boolean;
 }
 
 async function packagesOf(lockfile: string): Promise<Record<string, Locked>> {
@@ -68,7 +70,8 @@ describe('the npm package', () => {
     const [pack] = JSON.parse(out.slice(out.search(/^\[$/m))) as [{ filename: string; files: { path: string }[] }];
     packed = pack.files.map(({ path }) => path);
     await writeFile(temp.join('package.json'), '{ "private": true }\n');
-    const install = await npm(temp.path, ['install', '--offline', temp.join(pack.filename)]);
+    const cache = { npm_config_cache: temp.join('npm-cache') };
+    const install = await npm(temp.path, ['install', '--offline', temp.join(pack.filename)], cache);
     assert.equal(install.code, 0, install.err);
   });
 
@@ -101,7 +104,11 @@ describe('the npm package', () => {
     ]);
     const versions = (all: Record<string, Locked>): string[] =>
       Object.entries(all)
-        .filter(([path, { dev }]) => path !== '' && path !== 'node_modules/dlfs' && dev !== true)
+        .filter(([path, { dev, optional, devOptional }]) => {
+          // What is optional is not bundled: it comes from a registry, where there is one.
+          const isBundled = ![dev, optional, devOptional].includes(true);
+          return path !== '' && path !== 'node_modules/dlfs' && isBundled;
+        })
         .map(([path, { version }]) => `${path.replace('node_modules/dlfs/', '')} ${version ?? ''}`)
         .sort();
     assert.deepEqual(versions(found), versions(wanted));
@@ -116,6 +123,17 @@ describe('the npm package', () => {
 
   test('mounts a bucket and reads a file of it, with the prebuilt addon', async () => {
     assert.equal(await readThroughMount('prebuilt'), 'hello\n');
+  });
+
+  test('without the optional fuse-native, which it installs without, refuses that transport with the way to get it', async () => {
+    assert.ok(!existsSync(temp.join('node_modules/fuse-native')));
+    const args = ['mount', '--transport', 'fuse-native', 's3://bucket', await world.dir('optional'), ...world.args];
+    const { code, err } = await world.call(args, { program: program(), env: { ...world.env, PATH } });
+    assert.notEqual(code, 0);
+    assert.match(
+      err,
+      /^dlfs: the optional package fuse-native is not installed: npm install fuse-native@\d.* --transport native\n$/,
+    );
   });
 
   test('without the prebuilt addon, and with nothing to compile it, says in one line what is missing', async () => {

@@ -13,8 +13,8 @@ export interface Ownership extends Subject {
 
 /** What a dlfs mount promises beyond a read-only directory of another kind. */
 export interface DlfsTraits {
-  /** How the connection opens files; a row never depends on it unless it says so. */
-  readonly open: 'stateless' | 'passthrough';
+  /** How the connection opens files, or the transport that is not ours; a row never depends on it unless it says so. */
+  readonly open: 'stateless' | 'passthrough' | 'fuse-native';
 }
 
 /** A mount (or a plain directory) with what it must show. */

@@ -15,7 +15,7 @@ const clock = new SystemClock();
 const log = createLogger({ level: 'warn', sink: { write: (line) => process.stderr.write(line) }, clock });
 
 const serving = await serve(
-  { ...options, source: parseSourceOptions(options.source), refreshMs: 'never', logPath: null },
+  { ...options, source: parseSourceOptions(options.source), refreshMs: 'never', transport: 'native', logPath: null },
   { clock, log, random: Math.random, environment: process.env },
   null,
 );

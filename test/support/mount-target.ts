@@ -20,6 +20,7 @@ export const OPEN_MODES = ['stateless', 'passthrough'] as const;
 
 /** How the target differs from a plain `dlfs mount`. */
 export interface DlfsTargetOptions {
+  /** `fuse-native`: the transport of that name, which opens in its own way. */
   readonly open: DlfsTraits['open'];
   readonly owner?: Ownership;
   /** Further options of `dlfs mount`. */
@@ -69,7 +70,7 @@ export class DlfsTarget implements Target, AsyncDisposable {
       await DlfsMount.start({
         source: origin.source,
         dir: temp.join('dir'),
-        args: [...origin.args, '--cache-dir', temp.join('cache'), '--open', open, ...ownerArgs(owner), ...args],
+        args: [...origin.args, '--cache-dir', temp.join('cache'), ...wayArgs(open), ...ownerArgs(owner), ...args],
         env: origin.env,
       }),
     );
@@ -89,6 +90,10 @@ export class DlfsTarget implements Target, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
   }
+}
+
+function wayArgs(open: DlfsTraits['open']): string[] {
+  return open === 'fuse-native' ? ['--transport', 'fuse-native'] : ['--open', open];
 }
 
 function ownerArgs({ uid, gid, fileMode, dirMode }: Ownership): string[] {

@@ -388,12 +388,8 @@ Napi::Value EngineObject::mount(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::attach_mount(const Napi::CallbackInfo& info) {
   const UniqueFd mount = engine(info).take_mount(small(info[0], "session"));
   if (!mount) throw Napi::Error::New(info.Env(), "the session has no mount that could be attached");
-  const auto attached =
-      dlfs::attach(mount, text(info[1], "dir"), boolean(info[2], "beneath") ? Place::kBeneath : Place::kOver);
-  auto out = Napi::Object::New(info.Env());
-  out.Set("errno", attached.error);
-  out.Set("device", std::to_string(attached.major) + ":" + std::to_string(attached.minor));
-  return out;
+  const auto place = boolean(info[2], "beneath") ? Place::kBeneath : Place::kOver;
+  return placed(info.Env(), dlfs::attach(mount, text(info[1], "dir"), place));
 }
 
 void EngineObject::set_io_timeout(const Napi::CallbackInfo& info) {

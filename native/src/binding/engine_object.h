@@ -9,10 +9,20 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
 
+#include "../mount/mount.h"
 #include "../session/engine.h"
 
 namespace dlfs::binding {
+
+// Where a mount was put, as { errno, device }.
+inline Napi::Value placed(Napi::Env env, const Attached& attached) {
+  auto out = Napi::Object::New(env);
+  out.Set("errno", attached.error);
+  out.Set("device", std::to_string(attached.major) + ":" + std::to_string(attached.minor));
+  return out;
+}
 
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:

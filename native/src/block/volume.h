@@ -119,6 +119,7 @@ class Volume : public std::enable_shared_from_this<Volume> {
   void relieve();
   uint32_t open_count(uint64_t ino);
 
+  uint32_t id() const { return options_.id; }
   uint32_t block_size() const { return options_.block_size; }
   VolumeStats& stats() const { return *stats_; }
   const std::shared_ptr<VolumeStats>& shared_stats() const { return stats_; }

@@ -24,6 +24,7 @@ constexpr unsigned kMountRdonly = 0x1;
 constexpr unsigned kMountNosuid = 0x2;
 constexpr unsigned kMountNodev = 0x4;
 constexpr unsigned kMountNoatime = 0x10;
+constexpr unsigned kOpenTreeClone = 1;
 constexpr unsigned kMoveEmptyPath = 0x4;
 constexpr unsigned kMoveBeneath = 0x200;
 
@@ -102,6 +103,13 @@ Attached attach(const UniqueFd& mount, const std::string& dir, Place place) {
   const unsigned flags = kMoveEmptyPath | (place == Place::kBeneath ? kMoveBeneath : 0U);
   if (::syscall(SYS_move_mount, mount.get(), "", AT_FDCWD, dir.c_str(), flags) != 0) out.error = errno;
   return out;
+}
+
+Attached show(const std::string& from, const std::string& dir, Place place) {
+  constexpr unsigned kFlags = kOpenTreeClone | O_CLOEXEC | AT_SYMLINK_NOFOLLOW;
+  const UniqueFd mount(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, from.c_str(), kFlags)));
+  if (!mount) return {.error = errno};
+  return attach(mount, dir, place);
 }
 
 int unmount(const std::string& dir, bool lazy) {

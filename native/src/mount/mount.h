@@ -42,6 +42,9 @@ struct Attached {
 // Puts a detached mount at `dir`, in one step: whoever looks sees what was there before, or the mount.
 Attached attach(const UniqueFd& mount, const std::string& dir, Place place);
 
+// The same with a mount that is seen at `from`, which stays in sight there.
+Attached show(const std::string& from, const std::string& dir, Place place);
+
 // umount2(2); returns 0 or an errno. `lazy` detaches at once (MNT_DETACH).
 int unmount(const std::string& dir, bool lazy);
 

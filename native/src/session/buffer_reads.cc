@@ -31,35 +31,55 @@ void BufferReads::attempt(const std::shared_ptr<Volume>& volume, const BufferRea
   const int64_t n = volume->read(request.ino, request.offset, length, request.reader, request.into);
   if (n >= 0) return done(volume->stats(), request.task, 0, static_cast<size_t>(n));
   const auto until = request.timeout.count() == 0 ? steady_clock::time_point::max() : since + request.timeout;
-  int aborted = 0;
+  int ended = 0;
   {
     std::lock_guard lock(mu_);
-    aborted = aborted_;
-    if (aborted == 0) waiting_.emplace(request.task, Waiting{volume->shared_stats(), request.into, since, until});
+    const auto it = ended_.find(volume->id());
+    ended = it != ended_.end() ? it->second : aborted_;
+    if (ended == 0) {
+      waiting_.emplace(request.task, Waiting{volume->id(), volume->shared_stats(), request.into, since, until});
+    }
   }
-  if (aborted != 0) return done(volume->stats(), request.task, aborted, 0);
+  if (ended != 0) return done(volume->stats(), request.task, ended, 0);
   volume->park(weak_from_this(), request.task, request.ino, request.offset, length, request.reader);
 }
 
+template <typename Predicate>
+std::vector<std::pair<uint64_t, BufferReads::Waiting>> BufferReads::take_all(const Predicate& which) {
+  std::vector<std::pair<uint64_t, Waiting>> taken;
+  std::erase_if(waiting_, [&](const auto& entry) {
+    if (!which(entry.second)) return false;
+    taken.emplace_back(entry);
+    return true;
+  });
+  return taken;
+}
+
 void BufferReads::tick(steady_clock::time_point now) {
-  std::vector<std::pair<uint64_t, std::shared_ptr<VolumeStats>>> late;
+  std::vector<std::pair<uint64_t, Waiting>> late;
   {
     std::lock_guard lock(mu_);
-    std::erase_if(waiting_, [&](const auto& entry) {
-      if (entry.second.until > now) return false;
-      late.emplace_back(entry.first, entry.second.stats);
-      return true;
-    });
+    late = take_all([now](const Waiting& one) { return one.until <= now; });
   }
-  for (const auto& [task, stats] : late) done(*stats, task, ETIMEDOUT, 0);
+  for (const auto& [task, waiting] : late) done(*waiting.stats, task, ETIMEDOUT, 0);
+}
+
+void BufferReads::end(uint32_t volume, int error) {
+  std::vector<std::pair<uint64_t, Waiting>> all;
+  {
+    std::lock_guard lock(mu_);
+    ended_.emplace(volume, error);
+    all = take_all([volume](const Waiting& one) { return one.volume == volume; });
+  }
+  for (const auto& [task, waiting] : all) done(*waiting.stats, task, error, 0);
 }
 
 void BufferReads::abort(int error) {
-  std::unordered_map<uint64_t, Waiting> all;
+  std::vector<std::pair<uint64_t, Waiting>> all;
   {
     std::lock_guard lock(mu_);
     aborted_ = error;
-    all.swap(waiting_);
+    all = take_all([](const Waiting&) { return true; });
   }
   for (const auto& [task, waiting] : all) done(*waiting.stats, task, error, 0);
 }

@@ -19,6 +19,8 @@
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "../base/events.h"
 #include "../block/disk_pool.h"
@@ -47,7 +49,9 @@ class BufferReads final : public ReadClient, public std::enable_shared_from_this
   void read(std::shared_ptr<Volume> volume, const BufferRead& request);
   // Ends what has waited too long.
   void tick(std::chrono::steady_clock::time_point now);
-  // Ends every wait, and each later one at once.
+  // The volume is served no more: ends its waits, and each later one at once.
+  void end(uint32_t volume, int error);
+  // The same for all volumes.
   void abort(int error);
 
   // ReadClient
@@ -57,6 +61,7 @@ class BufferReads final : public ReadClient, public std::enable_shared_from_this
 
  private:
   struct Waiting {
+    uint32_t volume;
     std::shared_ptr<VolumeStats> stats;
     std::span<std::byte> into;
     std::chrono::steady_clock::time_point since, until;
@@ -65,13 +70,17 @@ class BufferReads final : public ReadClient, public std::enable_shared_from_this
   void attempt(const std::shared_ptr<Volume>& volume, const BufferRead& request,
                std::chrono::steady_clock::time_point since);
   std::optional<Waiting> take(uint64_t task);
+  // Takes all that `which` says yes to.
+  template <typename Predicate>
+  std::vector<std::pair<uint64_t, Waiting>> take_all(const Predicate& which);  // under mu_
   void done(VolumeStats& stats, uint64_t task, int error, size_t bytes);
 
   DiskPool& disk_;
   EventQueue& events_;
   std::mutex mu_;
   std::unordered_map<uint64_t, Waiting> waiting_;
-  int aborted_ = 0;  // the errno of abort()
+  std::unordered_map<uint32_t, int> ended_;  // volumes of end(), with its errno
+  int aborted_ = 0;                          // the errno of abort()
 };
 
 }  // namespace dlfs

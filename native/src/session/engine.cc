@@ -120,8 +120,11 @@ uint32_t Engine::add_volume(VolumeOptions options) {
 }
 
 void Engine::remove_volume(uint32_t id) {
-  std::lock_guard lock(mu_);
-  volumes_.erase(id);
+  {
+    std::lock_guard lock(mu_);
+    volumes_.erase(id);
+  }
+  reads_->end(id, ENOTCONN);
 }
 
 std::shared_ptr<Volume> Engine::volume(uint32_t id) {

@@ -112,6 +112,16 @@ export class CacheIndex implements AsyncDisposable {
     return this.#reader.lookup(parent, name);
   }
 
+  /** As `lookup`, at a state of the past: see `IndexReader.lookupSince`. */
+  lookupSince(parent: number, name: string, since: number): NodeRow | null {
+    return this.#reader.lookupSince(parent, name, since);
+  }
+
+  /** As `children`, at a state of the past: see `IndexReader.lookupSince`. */
+  childrenSince(parent: number, afterIno: number, limit: number, since: number): NodeRow[] {
+    return this.#reader.childrenSince(parent, afterIno, limit, since);
+  }
+
   /** A file or directory by its number, superseded ones included; null where it is none, or none yet. */
   node(ino: number): NodeRow | null {
     return this.#reader.node(ino);

@@ -39,6 +39,9 @@ import { histogramOf } from './worker/tally.ts';
 /** Directories deeper than any path can be: PATH_MAX over two bytes a component. A longer way up is a loop. */
 const DEPTH_MAX = 2048;
 
+/** The name of a row without a directory's slash. */
+const bare = (name: string): string => (name.endsWith('/') ? name.slice(0, -1) : name);
+
 const NODE = 'ino, parent, name, size, mtime, etag, flags, born, died';
 const VISIBLE = 'born <= ? AND died > ?';
 /** A limit that is bound. A bare `LIMIT ?` is part of the plan: SQLite would parse and plan the statement anew each time. */
@@ -101,6 +104,7 @@ export class IndexReader implements Disposable {
   readonly #blockSize: number;
   readonly #paths = new PathCache();
   readonly #byName;
+  readonly #firstSince;
   readonly #byIno;
   readonly #children;
   readonly #entries;
@@ -138,6 +142,7 @@ export class IndexReader implements Disposable {
       new Query<Parameters, Row>(database, sql, use);
     const node = (where: string) => query<(number | string)[], StoredNode>(`SELECT ${NODE} FROM node WHERE ${where}`);
     this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
+    this.#firstSince = node(`parent = ? AND name = ? AND ${VISIBLE} ORDER BY born LIMIT 1`);
     const byIno = node('ino = ?');
     this.#byIno = new TurnMemo((ino: number) => byIno.get(ino));
     this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${ROWS}`);
@@ -198,6 +203,33 @@ export class IndexReader implements Disposable {
     const { cur } = this;
     const found = this.#byName.get(parent, name, cur, cur) ?? this.#byName.get(parent, `${name}/`, cur, cur);
     return found === undefined ? null : this.#row(found);
+  }
+
+  /**
+   * What a name has stood for first, of all states since `since`: what stays the same through every refresh after it.
+   * Names that came after `since` into a directory that was listed before are left out.
+   */
+  lookupSince(parent: number, name: string, since: number): NodeRow | null {
+    const found = this.#first(parent, name, since);
+    return found === undefined || found.born > this.#knownSince(parent, since) ? null : this.#row(found);
+  }
+
+  /** Entries of a directory as `children` gives them, of those that `lookupSince` finds. */
+  childrenSince(parent: number, afterIno: number, limit: number, since: number): NodeRow[] {
+    const known = this.#knownSince(parent, since);
+    const found: NodeRow[] = [];
+    for (let after = afterIno; ;) {
+      const wanted = limit - found.length;
+      const rows = this.#children.all(parent, after, this.cur, since, wanted);
+      for (const row of rows) {
+        const shown =
+          row.born <= since || (row.born <= known && this.#first(parent, bare(row.name), since)?.ino === row.ino);
+        if (shown) found.push(this.#row(row));
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < wanted || found.length === limit) return found;
+      after = last.ino;
+    }
   }
 
   /** A file or directory by its number, superseded ones included; null where it is none, or none yet. */
@@ -376,6 +408,19 @@ export class IndexReader implements Disposable {
         if (found?.idx === idx) yield { ino, idx, hash: found.hash.readBigUInt64BE() };
       }
     }
+  }
+
+  /** The first row of a name that was visible at `since` or later; a file and a directory take turns. */
+  #first(parent: number, name: string, since: number): StoredNode | undefined {
+    const file = this.#firstSince.get(parent, name, this.cur, since);
+    const directory = this.#firstSince.get(parent, `${name}/`, this.cur, since);
+    return file === undefined || (directory !== undefined && directory.born < file.born) ? directory : file;
+  }
+
+  /** Up to which state names count as having been in the directory all along. */
+  #knownSince(directory: number, since: number): number {
+    const listed = this.#listed.get(directory);
+    return listed === undefined || listed.seq > this.cur ? FOREVER : Math.max(since, listed.seq);
   }
 
   #row(row: StoredNode): NodeRow {

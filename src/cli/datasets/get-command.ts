@@ -34,7 +34,7 @@ const COLUMNS: readonly TableColumn<DatasetView>[] = [
     cell: ({ snapshot }) => (snapshot === null ? UNKNOWN : formatSize(snapshot.bytes)),
   },
   { title: 'OPEN', wide: true, cell: ({ openMode }) => openMode ?? UNKNOWN },
-  { title: 'TRANSPORT', wide: true, cell: ({ transport }) => transport },
+  { title: 'TRANSPORT', wide: true, cell: ({ transport }) => transport ?? UNKNOWN },
   { title: 'OWNER', wide: true, cell: ({ owner }) => (owner.kind === 'file' ? owner.file : owner.kind) },
 ];
 

@@ -5,7 +5,6 @@ import { decodeRunEnd } from '../../cache/fetch/run-end.ts';
 import type { Fills } from '../../cache/fetch/fills.ts';
 import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { BlockStore } from '../../cache/blocks/store.ts';
-import type { NameService } from '../../fs/names/name-service.ts';
 import type { ReadPath } from '../../fs/read/read-path.ts';
 import { EVENT, type NativeEvent } from '../../native/events.ts';
 
@@ -50,29 +49,5 @@ export function onVolumeEvent(event: NativeEvent, parts: BlockParts): void {
       parts.scheduler.ended(end);
       break;
     }
-  }
-}
-
-/** An event of a session that asks for names or attributes. */
-export function onNameEvent(event: NativeEvent, names: NameService): void {
-  switch (event.type) {
-    case EVENT.lookup:
-      names.onLookup(event);
-      break;
-    case EVENT.getattr:
-      names.onGetattr(event);
-      break;
-    case EVENT.readdir:
-      names.onReaddir(event);
-      break;
-    case EVENT.getxattr:
-      names.onGetxattr(event);
-      break;
-    case EVENT.listxattr:
-      names.onListxattr(event);
-      break;
-    case EVENT.statfs:
-      names.onStatfs(event);
-      break;
   }
 }

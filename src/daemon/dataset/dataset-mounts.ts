@@ -11,23 +11,17 @@
  */
 import { constants } from 'node:os';
 import { DlfsError } from '../../base/errors.ts';
-import type { Logger } from '../../base/log.ts';
 import type { NameChange } from '../../cache/index/rows.ts';
 import type { KernelNames } from '../../fs/snapshot/kernel-names.ts';
-import type { NativeEvent } from '../../native/events.ts';
+import type { MountWish, Transport } from '../../fs/transport/transport.ts';
 import type { NativeHost } from '../../native/host.ts';
-import type { KernelFeatures } from '../kernel.ts';
-import { MountedSession, type MountWish } from '../mounted-session.ts';
 
 /** What mounts are made of. */
 export interface DatasetMountsOptions {
   readonly host: NativeHost;
-  readonly volume: number;
   readonly dir: string;
-  readonly kernel: KernelFeatures;
-  /** Makes who handles a session's requests; given the session's number once it has one. */
-  readonly answer: () => { readonly handle: (event: NativeEvent) => void; readonly start: (session: number) => void };
-  readonly log: Logger;
+  /** Makes what serves one mount. */
+  readonly make: () => Transport;
 }
 
 /** See the file's header. Disposing it unmounts and ends all. */
@@ -36,8 +30,10 @@ export class DatasetMounts implements KernelNames, AsyncDisposable {
   #ended = Promise.withResolvers<undefined>();
   #hasEnded = false;
   /** The one that is seen comes last. */
-  readonly #live: MountedSession[] = [];
+  readonly #live: Transport[] = [];
   #isMounting = false;
+  /** Settles when the mounting that was asked for last is over. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: DatasetMountsOptions) {
     this.#o = options;
@@ -58,16 +54,24 @@ export class DatasetMounts implements KernelNames, AsyncDisposable {
     return this.#live.length;
   }
 
-  /** Mounts, in place of the mount before, if there is one. @throws DlfsError as `MountedSession.mount`; that one stays then */
-  async mount(wish: MountWish): Promise<void> {
-    const { host, volume, dir, kernel, log } = this.#o;
-    const session = new MountedSession({ host, volume, dir, kernel, log });
-    const { handle, start } = this.#o.answer();
-    session.onRequest(handle);
+  /** Whether the mount that is seen shows names as they were; see `Transport.isBehind`. */
+  get isBehind(): boolean {
+    return this.#live.at(-1)?.isBehind ?? false;
+  }
+
+  /** Mounts, in place of the mount before, if there is one. @throws DlfsError as `Transport.mount`; that one stays then */
+  mount(wish: MountWish): Promise<void> {
+    const mounted = this.#turn.then(() => this.#mount(wish));
+    this.#turn = mounted.catch(() => undefined);
+    return mounted;
+  }
+
+  async #mount(wish: MountWish): Promise<void> {
+    const session = this.#o.make();
     const before = this.#live.at(-1);
     this.#isMounting = true;
     try {
-      await session.mount(wish, start);
+      await session.mount(wish);
     } catch (error) {
       await session[Symbol.asyncDispose]();
       throw error;
@@ -126,7 +130,7 @@ export class DatasetMounts implements KernelNames, AsyncDisposable {
     this.#ended.resolve(undefined);
   }
 
-  #endedOne(session: MountedSession): void {
+  #endedOne(session: Transport): void {
     const at = this.#live.indexOf(session);
     if (at >= 0) this.#live.splice(at, 1);
     void session[Symbol.asyncDispose]();

@@ -5,20 +5,19 @@ import { BlockStore } from '../../cache/blocks/store.ts';
 import { Fills } from '../../cache/fetch/fills.ts';
 import { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import { Pins } from '../../cache/pins/pins.ts';
-import { NameService } from '../../fs/names/name-service.ts';
 import { ReadPath } from '../../fs/read/read-path.ts';
 import { SnapshotKeeper } from '../../fs/snapshot/snapshot-keeper.ts';
-import { EVENT } from '../../native/events.ts';
 import { S3Source } from '../../source/s3/s3-source.ts';
 import type { ProbeReport } from '../../source/source.ts';
 import { DatasetJobs } from '../jobs/dataset-jobs.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
 import { TimeoutLog } from '../timeout-log.ts';
-import { onNameEvent, onVolumeEvent } from './dataset-events.ts';
+import { onVolumeEvent } from './dataset-events.ts';
 import { DatasetMounts } from './dataset-mounts.ts';
 import type { DatasetOptions } from './dataset-options.ts';
 import { DatasetOrigin } from './dataset-origin.ts';
 import { DatasetStorage } from './dataset-storage.ts';
+import { makeTransport } from './dataset-transport.ts';
 
 /** See the file's header. */
 export interface DatasetParts {
@@ -46,7 +45,7 @@ export async function assemble(
   owned: AsyncDisposableStack,
 ): Promise<DatasetParts> {
   const { clock, log, random, environment } = deps;
-  const { host, kernel } = plane;
+  const { host } = plane;
   const { blockSize } = options;
   const origin = owned.use(
     new DatasetOrigin({
@@ -133,32 +132,25 @@ export async function assemble(
   const mounts: DatasetMounts = owned.use(
     new DatasetMounts({
       host,
-      volume,
       dir: options.dir,
-      kernel,
-      log: log.child('mount'),
-      answer: () => {
-        const names = new NameService({
-          engine: host.engine,
+      make: () =>
+        makeTransport({
+          plane,
+          volume,
+          dir: options.dir,
           index,
           lister: keeper,
-          log: log.child('names'),
-          residentShare: (ino) => store.residentShare(ino),
-          onLookup: (node) => {
+          store,
+          onUse: (node) => {
             store.used(node);
             keeper.used(node);
           },
-        });
-        return {
-          handle: (event) => {
-            if (event.type === EVENT.timeout) timeouts.note(event.b, keyOf(event.b));
-            else onNameEvent(event, names);
+          onTimeout: (ino) => {
+            timeouts.note(ino, keyOf(ino));
           },
-          start: (session) => {
-            names.session = session;
-          },
-        };
-      },
+          clock,
+          log,
+        }),
     }),
   );
   const keeper: SnapshotKeeper = owned.use(

@@ -16,14 +16,15 @@ import type { CacheIndex } from '../../cache/index/index.ts';
 import { Sweep } from '../../cache/blocks/sweep.ts';
 import type { KeeperStats } from '../../fs/snapshot/snapshot-keeper.ts';
 import type { DatasetJobs } from '../jobs/dataset-jobs.ts';
-import type { MountPlace, MountWish } from '../mounted-session.ts';
+import type { MountPlace, MountWish, TransportName } from '../../fs/transport/transport.ts';
 import type { VolumeStats } from '../../native/binding.ts';
 import type { DataPlane, DataPlaneDependencies } from '../node/data-plane.ts';
-import { chooseOpenMode, type OpenMode } from '../open-mode.ts';
+import type { EffectiveOpen } from '../open-mode.ts';
 import { collectStats, type ServingStats } from '../stats.ts';
 import type { OriginHealth } from './dataset-origin.ts';
 import { checkDatasetOptions, type DatasetOptions, type LiveOptions, type MountOptions } from './dataset-options.ts';
 import { assemble, type DatasetParts } from './dataset-parts.ts';
+import { chooseOpen } from './dataset-transport.ts';
 import { knownOrSampled, knownSizes, sampledSizes, type Sizes } from './dataset-sizes.ts';
 
 /** See the file's header. Disposing it unmounts, commits and lets go of everything. */
@@ -32,7 +33,7 @@ export class DatasetServer implements AsyncDisposable {
   readonly #plane: DataPlane;
   readonly #owned: AsyncDisposableStack;
   #options: DatasetOptions;
-  #openMode: OpenMode = 'stateless';
+  #openMode: EffectiveOpen = 'stateless';
   #isGuessed = false;
   #disposed: Promise<void> | null = null;
 
@@ -71,8 +72,13 @@ export class DatasetServer implements AsyncDisposable {
     }
   }
 
-  get openMode(): OpenMode {
+  get openMode(): EffectiveOpen {
     return this.#openMode;
+  }
+
+  /** How the kernel is served. */
+  get transport(): TransportName {
+    return this.#plane.transport;
   }
 
   /** Whether nothing was known of the files when it was mounted: the whole listing may want another way of opening. */
@@ -209,8 +215,18 @@ export class DatasetServer implements AsyncDisposable {
   /** Chooses the way of opening anew, now that the files are known; mounts anew where it is another. @throws DlfsError */
   async settleOpenMode(): Promise<void> {
     this.#isGuessed = false;
-    const mode = chooseOpenMode(this.#options.open, this.#plane.kernel, knownSizes(this.index));
+    const mode = chooseOpen(this.#options.open, this.#plane, knownSizes(this.index));
     if (mode !== this.#openMode) await this.#mount(knownSizes(this.index), 'instead');
+  }
+
+  /** Whether its mount shows names as they were before a refresh: a transport that cannot tell the kernel. */
+  get isBehind(): boolean {
+    return this.#parts.mounts.isBehind;
+  }
+
+  /** Mounts anew, so that what a refresh has found is seen. @throws DlfsError where that fails; the mount stays */
+  async catchUp(): Promise<void> {
+    await this.#mount(knownSizes(this.index), 'instead');
   }
 
   /** Mounts anew what was unmounted while somebody still held something of it. @throws DlfsError where that fails */
@@ -252,7 +268,7 @@ export class DatasetServer implements AsyncDisposable {
     const { origin, mounts, store } = this.#parts;
     const { uid, gid, fileMode, dirMode, ioTimeoutMs, open } = this.#options;
     const known = [...sizes];
-    const openMode = chooseOpenMode(open, this.#plane.kernel, known);
+    const openMode = chooseOpen(open, this.#plane, known);
     const wish: MountWish = {
       source: origin.describe.split(' ')[0] ?? 'dlfs',
       passthrough: openMode === 'passthrough',
@@ -266,7 +282,7 @@ export class DatasetServer implements AsyncDisposable {
     store.publishes = wish.passthrough;
     await mounts.mount(wish);
     this.#openMode = openMode;
-    this.#isGuessed = open === 'auto' && known.every(([, files]) => files === 0);
+    this.#isGuessed = openMode !== 'requested' && open === 'auto' && known.every(([, files]) => files === 0);
   }
 
   /** A new index knows nothing of what an older one may have left. */

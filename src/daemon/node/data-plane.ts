@@ -15,6 +15,8 @@ import { BatchPlanner } from '../../cache/fetch/batch-planner.ts';
 import { FetchShares } from '../../cache/fetch/fetch-shares.ts';
 import { IndexHost, MAX_WRITER_THREADS } from '../../cache/index/index.ts';
 import { LruByObject } from '../../cache/policy/eviction.ts';
+import { loadFuseAddon, type FuseAddon } from '../../fs/transport/fuse-native/addon.ts';
+import type { TransportName } from '../../fs/transport/transport.ts';
 import { ListingLanes } from '../../fs/snapshot/listing-lanes.ts';
 import { loadNative } from '../../native/binding.ts';
 import { NativeHost } from '../../native/host.ts';
@@ -34,6 +36,8 @@ export interface DataPlaneOptions {
   readonly cacheFiles: number;
   /** Free space of the disk to keep. */
   readonly cacheFloor: SizeOrShare;
+  /** How the kernel is served. */
+  readonly transport: TransportName;
 }
 
 /** What the process brings along; datasets get the same. */
@@ -60,13 +64,15 @@ const SESSION_THREADS = 16;
 
 type DataPlaneParts = Pick<
   DataPlane,
-  'host' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory'
+  'host' | 'fuse' | 'indexes' | 'lister' | 'disk' | 'shares' | 'planner' | 'meter' | 'memory'
 >;
 
 /** See the file's header. */
 export class DataPlane implements AsyncDisposable {
   readonly host: NativeHost;
   readonly kernel: KernelFeatures;
+  /** libfuse, where it serves the kernel; null: our own transport does. */
+  readonly fuse: FuseAddon | null;
   /** Threads that write the indexes of all datasets. */
   readonly indexes: IndexHost;
   /** The thread in which all sources list. */
@@ -87,6 +93,7 @@ export class DataPlane implements AsyncDisposable {
 
   private constructor(parts: DataPlaneParts, owned: AsyncDisposableStack) {
     this.host = parts.host;
+    this.fuse = parts.fuse;
     this.indexes = parts.indexes;
     this.lister = parts.lister;
     this.disk = parts.disk;
@@ -98,9 +105,14 @@ export class DataPlane implements AsyncDisposable {
     this.#owned = owned;
   }
 
-  /** Starts the threads. @throws Error where the addon cannot be loaded or threads cannot be had */
+  /**
+   * Starts the threads.
+   * @throws Error where the addon cannot be loaded or threads cannot be had; DlfsError `unsupported` where libfuse is wanted and
+   * cannot be had
+   */
   static start(options: DataPlaneOptions, { clock, log, environment }: DataPlaneDependencies): DataPlane {
     const binding = loadNative();
+    const fuse = options.transport === 'native' ? null : loadFuseAddon(binding);
     const cores = availableParallelism();
     const owned = new AsyncDisposableStack();
     const descriptors = binding.raiseDescriptorLimit();
@@ -138,7 +150,12 @@ export class DataPlane implements AsyncDisposable {
     const planner = owned.use(new BatchPlanner(host));
     const requests = Math.max(MIN_REQUESTS, Math.min(MAX_REQUESTS, Math.floor(descriptors / 4)));
     const shares = new FetchShares({ bytes: options.memory, requests });
-    return new DataPlane({ host, indexes, lister, disk, shares, planner, meter, memory: options.memory }, owned);
+    return new DataPlane({ host, fuse, indexes, lister, disk, shares, planner, meter, memory: options.memory }, owned);
+  }
+
+  /** How the kernel is served. */
+  get transport(): TransportName {
+    return this.fuse === null ? 'native' : 'fuse-native';
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,9 +18,9 @@ import type { Clock, Timer } from '../../base/clock.ts';
 import { DlfsError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { identityOf } from '../../cache/folder/fingerprint.ts';
+import type { MountPlace } from '../../fs/transport/transport.ts';
 import { DatasetServer } from '../dataset/dataset-server.ts';
 import type { DatasetOptions } from '../dataset/dataset-options.ts';
-import type { MountPlace } from '../mounted-session.ts';
 import { describeHolders, holdersOf } from '../registry/holders.ts';
 import type { MountRegistry } from '../registry/mount-registry.ts';
 import { ownIdentity } from '../registry/process-identity.ts';
@@ -106,6 +106,8 @@ export class ServedDataset {
   #retry: Timer | null = null;
   #failures = 0;
   #isStopped = false;
+  /** Another mount of what is served is being made. */
+  #mounting: Promise<void> | null = null;
   /** Nothing is made while this lasts: the dataset is being taken away. */
   #isHeld = false;
 
@@ -159,13 +161,28 @@ export class ServedDataset {
   /** Follows what its parts say; called from time to time. */
   observe(): void {
     if (observe(this.conditions, this.#current?.server ?? null)) this.#o.onChange();
-    const server = this.#current?.server;
+    const current = this.#current;
+    if (current === null || this.#mounting !== null || this.#working !== null || this.#isHeld || this.#isStopped)
+      return;
+    const { server } = current;
     // Where nothing was known of the files when it was mounted, the first listing may say that they want another way.
-    if (server?.isOpenModeGuessed === true && this.conditions.status('SnapshotComplete') === 'True') {
-      server.settleOpenMode().catch((error: unknown) => {
-        this.#log.warn('the way of opening files could not be changed', { err: DlfsError.from(error) });
+    if (server.isOpenModeGuessed && this.conditions.status('SnapshotComplete') === 'True')
+      this.#mountAnew(current, () => server.settleOpenMode(), 'the way of opening files could not be changed');
+    else if (server.isBehind)
+      this.#mountAnew(current, () => server.catchUp(), 'what a refresh has found cannot be shown');
+  }
+
+  #mountAnew(current: Generation, work: () => Promise<void>, failure: string): void {
+    this.#mounting = work()
+      .then(() => {
+        if (this.#current === current) this.#note(current);
+      })
+      .catch((error: unknown) => {
+        this.#log.warn(failure, { err: DlfsError.from(error) });
+      })
+      .finally(() => {
+        this.#mounting = null;
       });
-    }
   }
 
   /**
@@ -178,6 +195,7 @@ export class ServedDataset {
     try {
       this.#retry?.[Symbol.dispose]();
       await this.#working;
+      await this.#mounting;
       const current = this.#current;
       if (current !== null) await this.#unmount(current, force);
       this.#wanted = null;
@@ -202,6 +220,7 @@ export class ServedDataset {
     this.#isStopped = true;
     this.#retry?.[Symbol.dispose]();
     await this.#working;
+    await this.#mounting;
     const current = this.#current;
     if (current !== null) {
       await this.#unmountBy(current, until);
@@ -261,6 +280,7 @@ export class ServedDataset {
 
   /** One step towards what is wanted. @throws DlfsError why not; what was served before is served on */
   async #make(spec: DatasetSpec): Promise<void> {
+    await this.#mounting;
     if (this.#isStopped || this.#isHeld) return;
     const { name, directories } = this.#o;
     const id = await generationId({ ...identityOf(spec.source), dataset: name, blockSize: spec.blockSize });
@@ -268,6 +288,7 @@ export class ServedDataset {
     if (current?.id === id) {
       await this.#change(current.server, spec);
       this.#made = spec;
+      this.#note(current);
       return;
     }
     const place: MountPlace = current !== null || directories.prepare(this.dir).dead !== null ? 'instead' : 'ready';

@@ -94,6 +94,7 @@ export function datasetStats(hosted: HostedDataset, traffic: TrafficMeter): Data
 const HIDDEN = {
   stateless: 'opens, and reads of what the kernel still holds in memory; both are faster than any of these figures',
   passthrough: 'reads of whole cached files (the kernel reads the cache file itself); each open is counted',
+  requested: 'reads of what the kernel still holds in memory; each open is a request of its own',
 } as const;
 
 function ratio(part: number, whole: number): number | null {

@@ -12,7 +12,7 @@ export function datasetView(hosted: HostedDataset): DatasetView {
     conditions: hosted.conditions.map((condition) => ({ ...condition })),
     generation: generation === null || server === null ? null : { ...generation, source: server.describe },
     openMode: server?.openMode ?? null,
-    transport: 'native',
+    transport: server?.transport ?? null,
     cacheFolder: server?.cacheFolder ?? null,
     snapshot: server === null ? null : snapshotOf(server),
     recentErrors: hosted.errors.list().map((line) => ({ ...line })),

@@ -144,6 +144,7 @@ export class Session {
     const version = (now?.version ?? this.#versions) + 1;
     this.#versions = Math.max(this.#versions, version);
     if (size === null && now === null) return;
+    if (this.system.actions.changeRemounts === true) await this.end();
     const change: Change =
       size === null ? { kind: 'remove', path } : { kind: 'put', file: versionOf(path, size, version) };
     applyToDirectory(this.system.plain.source, this.system.plain.owner, [change]);

@@ -9,6 +9,8 @@ import type { Change } from './model-tree.ts';
 export interface Actions {
   /** Brings the changes to the origin and returns when the mount shows them all. */
   readonly change?: (changes: readonly Change[]) => Promise<void>;
+  /** Whether a change takes effect by a new mount: then nothing can be open over it. */
+  readonly changeRemounts?: boolean;
   /** Makes the cache forget something, as much as it can. */
   readonly evict?: () => Promise<void>;
   /** Ends the daemon, cleanly or by SIGKILL, and starts it again. Nothing is open in the mount meanwhile. */

@@ -55,6 +55,15 @@ describe('the picture of the figures', () => {
     assert.match(svg, />1,000 files\/s</);
   });
 
+  test('shows what the transport of its own is for: the same program over libfuse 2 where all is read again', () => {
+    const svg = renderFigures(resultsOf({ dlfs: 1000, 'fuse-native': 100 })) ?? '';
+    assert.equal(
+      svg.match(/<rect class="fuse-native"/g)?.length,
+      svg.match(/, read again<|from the cache disk</g)?.length,
+    );
+    assert.match(svg, /fuse-native: dlfs over libfuse 2/);
+  });
+
   test('escapes what it prints, and knows light and dark pages', () => {
     const svg = renderFigures(resultsOf({ dlfs: 1 })) ?? '';
     assert.match(svg, /6\.18 &lt;&amp;&gt;/);

@@ -79,8 +79,9 @@ export const DATASET_VIEW = z.object({
   phase: PHASE,
   conditions: z.array(CONDITION),
   generation: GENERATION_VIEW.nullable(),
-  openMode: z.enum(['stateless', 'passthrough']).nullable(),
-  transport: z.string(),
+  openMode: z.enum(['stateless', 'passthrough', 'requested']).nullable(),
+  /** How the kernel is served; null while it is not. */
+  transport: z.enum(['native', 'fuse-native']).nullable(),
   cacheFolder: z.string().nullable(),
   snapshot: SNAPSHOT_VIEW.nullable(),
   recentErrors: z.array(RECENT_ERROR),

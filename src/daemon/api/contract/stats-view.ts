@@ -13,7 +13,7 @@ export const DATASET_STATS = z.object({
   namespace: z.string().nullable(),
   name: z.string(),
   phase: z.string(),
-  openMode: z.enum(['stateless', 'passthrough']).nullable(),
+  openMode: z.enum(['stateless', 'passthrough', 'requested']).nullable(),
   dataset: z.object({ files: COUNT, bytes: COUNT, complete: z.boolean() }),
   cache: z.object({
     bytes: COUNT,

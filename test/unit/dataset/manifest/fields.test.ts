@@ -135,8 +135,10 @@ describe("dlfs mount's options and the manifest's fields", () => {
   });
 
   test('a dataset has what serving takes beside the options of the process', () => {
-    const settings: Omit<ServeOptions, 'dir' | 'cacheDir' | 'cacheFloor' | 'memory' | 'listLimit' | 'logPath'> =
-      datasetSettings(requireManifest(written('x'), 'node'));
+    const settings: Omit<
+      ServeOptions,
+      'dir' | 'cacheDir' | 'cacheFloor' | 'memory' | 'listLimit' | 'transport' | 'logPath'
+    > = datasetSettings(requireManifest(written('x'), 'node'));
     assert.equal(settings.source.reference.bucket, 'data');
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EntryRow } from '../../../src/cache/index/rows.ts';
-import { inoBefore, packEntries, type PackedEntries } from '../../../src/fs/names/directory-stream.ts';
+import { inoBefore, packEntries, type PackedEntries } from '../../../src/fs/transport/native/directory-stream.ts';
 
 function row(ino: number, name: string, dir = false): EntryRow {
   return { ino, name, dir: dir ? 1 : 0, size: ino * 10, mtimeMs: ino * 1000 };

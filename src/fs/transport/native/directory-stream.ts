@@ -8,7 +8,7 @@
  * 1. Cookies of a directory ascend; 1 and 2 are those of `.` and `..`, entries follow.
  * 2. Nothing is kept between two calls.
  */
-import type { EntryRow } from '../../cache/index/rows.ts';
+import type { EntryRow } from '../../../cache/index/rows.ts';
 
 const DOT = 1;
 const DOT_DOT = 2;

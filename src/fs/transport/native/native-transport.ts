@@ -1,77 +1,58 @@
 /**
- * The mount of one dataset: made, kept, told what changed, ended.
+ * Our own transport: a session of the data plane on raw /dev/fuse, made, kept, told what changed, ended.
  *
- * Invariants:
- * 1. `mount` returns when the kernel has agreed on the protocol, or throws and leaves nothing mounted.
- * 2. The mounted path is never touched from this process.
- * 3. `ended` resolves once, whoever ended the connection.
- * 4. A connection that was aborted (`/sys/fs/fuse/connections/N/abort`) leaves no dead mount: it is taken away before `ended`
- *    resolves.
+ * Invariants: those of every transport (transport.ts).
  */
 import { mkdirSync } from 'node:fs';
-import { DlfsError } from '../base/errors.ts';
-import type { Logger } from '../base/log.ts';
-import type { KernelNames } from '../fs/snapshot/kernel-names.ts';
-import type { NameChange } from '../cache/index/rows.ts';
-import { mountAt, readMounts } from './mountinfo.ts';
-import { EVENT, type NativeEvent } from '../native/events.ts';
-import type { NativeHost } from '../native/host.ts';
-import type { KernelFeatures } from './kernel.ts';
-import { deviceOf, setReadahead } from './readahead-knob.ts';
+import { DlfsError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/log.ts';
+import type { NameChange, NodeRow } from '../../../cache/index/rows.ts';
+import { EVENT, type NativeEvent } from '../../../native/events.ts';
+import type { NativeHost } from '../../../native/host.ts';
+import type { Names } from '../../names/names.ts';
+import { setReadahead } from '../readahead-knob.ts';
+import { takeAwayDead, type DeviceAt } from '../seen-mount.ts';
+import { ATTR_TTL, DIRECTORY_MODE, ENTRY_TTL, type MountPlace, type MountWish, type Transport } from '../transport.ts';
+import { NameRequests } from './name-requests.ts';
 
-/** What a session is made of. */
-export interface SessionOptions {
+/** What the transport is made of. */
+export interface NativeTransportOptions {
   readonly host: NativeHost;
   readonly volume: number;
   readonly dir: string;
-  readonly kernel: Pick<KernelFeatures, 'incEpoch' | 'mountBeneath'>;
+  readonly kernel: {
+    /** It can drop all names at once. */
+    readonly incEpoch: boolean;
+    /** It can put a mount beneath another. */
+    readonly mountBeneath: boolean;
+  };
+  readonly deviceAt: DeviceAt;
+  readonly names: Names;
+  /** A name was looked up: whoever opens it next may read from the kernel's cache alone. */
+  readonly onLookup: (node: NodeRow) => void;
+  /** A wait for this file has reached its limit. */
+  readonly onTimeout: (ino: number) => void;
   readonly log: Logger;
+  /** Of requests about names that fail. */
+  readonly namesLog: Logger;
 }
 
-/**
- * Where the mount goes.
- *
- * - `empty`: to a directory where nothing is mounted.
- * - `ready`: the same, but nobody sees it before it can answer. The directory is made where it is missing, in the moment before: an
- *   empty one would pass for an empty dataset.
- * - `instead`: in place of the mount that is seen there, in one step: whoever looks sees the one or the other, never the
- *   directory below. On kernels before 6.5 it goes over that one, which stays below until this one is unmounted.
- */
-export type MountPlace = 'empty' | 'ready' | 'instead';
-
-/** How to mount. */
-export interface MountWish {
-  /** What `mount` and `df` show. */
-  readonly source: string;
-  readonly passthrough: boolean;
-  readonly uid: number;
-  readonly gid: number;
-  readonly fileMode: number;
-  readonly dirMode: number;
-  readonly ioTimeoutMs: number;
-  readonly place: MountPlace;
-}
-
-/**
- * Seconds for which the kernel answers a name itself. A changed listing is told to it, so this only bounds how long a file that
- * is read from the kernel's cache alone can look unused to eviction.
- */
-const ENTRY_TTL = 600;
-const ATTR_TTL = 86_400;
-/** Of directories that are made for mounts. */
-const DIRECTORY_MODE = 0o755;
 const MAX_READAHEAD = 16 * 1024 * 1024;
+/** KiB: 4 MiB keep four READs of the largest size in flight. */
+const READ_AHEAD_KB = 4096;
 const EPERM = 1;
 const ENOENT = 2;
 const EBUSY = 16;
 const ENODEV = 19;
 
 /** See the file's header. */
-export class MountedSession implements KernelNames, AsyncDisposable {
+export class NativeTransport implements Transport {
   readonly ended: Promise<void>;
-  readonly #o: SessionOptions;
+  /** The kernel is told of every change. */
+  readonly isBehind = false;
+  readonly #o: NativeTransportOptions;
   readonly #resolveEnded: () => void;
-  #handle: (event: NativeEvent) => void = () => undefined;
+  readonly #requests: NameRequests;
   #session = 0;
   #registration: Disposable | null = null;
   #live = false;
@@ -80,8 +61,10 @@ export class MountedSession implements KernelNames, AsyncDisposable {
   /** It is not seen at the directory any more: another mount has taken its place. */
   #replaced = false;
 
-  constructor(options: SessionOptions) {
+  constructor(options: NativeTransportOptions) {
     this.#o = options;
+    const { host, names, onLookup, namesLog } = options;
+    this.#requests = new NameRequests({ engine: host.engine, names, onLookup, log: namesLog });
     const { promise, resolve } = Promise.withResolvers<undefined>();
     this.ended = promise;
     this.#resolveEnded = () => {
@@ -90,17 +73,7 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     };
   }
 
-  /** Who answers requests; set before `mount`. */
-  onRequest(handle: (event: NativeEvent) => void): void {
-    this.#handle = handle;
-  }
-
-  /**
-   * Mounts.
-   * @param onNumber is given the session's number before its first request is handled
-   * @throws DlfsError `no-fuse`, `privilege`, `mount-busy`, `not-found`
-   */
-  async mount(wish: MountWish, onNumber: (session: number) => void): Promise<void> {
+  async mount(wish: MountWish): Promise<void> {
     const { host, volume, dir, log } = this.#o;
     const { place, ...request } = wish;
     const result = host.engine.mount(volume, {
@@ -115,21 +88,22 @@ export class MountedSession implements KernelNames, AsyncDisposable {
     if (result.errno !== 0) throw mountError(result.errno, result.step, dir);
     this.#session = result.session;
     this.#live = true;
-    onNumber(result.session);
+    this.#requests.session = result.session;
     const ready = Promise.withResolvers<NativeEvent>();
     this.#registration = host.on(result.session, (event) => {
       if (event.type === EVENT.sessionReady) ready.resolve({ ...event });
       else if (event.type === EVENT.sessionEnd) {
         ready.reject(new DlfsError('no-fuse', 'the kernel ended the connection before it was ready'));
-        this.#takeAwayDead();
+        if (this.#live) takeAwayDead(this.#o, this.device);
         this.#resolveEnded();
-      } else this.#handle(event);
+      } else if (event.type === EVENT.timeout) this.#o.onTimeout(event.b);
+      else this.#requests.handle(event);
     });
     const agreed = await ready.promise;
     log.debug('mounted', { protocol: `7.${agreed.b}` });
-    const device = place === 'empty' ? await deviceOf(dir) : this.#attach(place);
+    const device = place === 'empty' ? this.#o.deviceAt(dir) : this.#attach(place);
     this.device = device;
-    if (device !== null) await setReadahead(device, log);
+    if (device !== null) await setReadahead(device, READ_AHEAD_KB, log);
   }
 
   /** @returns the device of the mount, which is at the directory now */
@@ -184,19 +158,6 @@ export class MountedSession implements KernelNames, AsyncDisposable {
         named.map((change) => change.name),
       );
     });
-  }
-
-  /** The connection has ended: what is still mounted there is dead, and would answer everybody with ENOTCONN. */
-  #takeAwayDead(): void {
-    const { host, dir, log } = this.#o;
-    if (!this.#live || this.device === null || mountAt(readMounts(), dir)?.device !== this.device) return;
-    const errno = host.binding.unmount(dir, true);
-    log.error(
-      errno === 0
-        ? 'the connection to the kernel was aborted from outside: the dead mount is taken away'
-        : 'the connection to the kernel was aborted from outside, and the dead mount could not be taken away: umount -l',
-      { dir, ...(errno === 0 ? {} : { errno }) },
-    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
