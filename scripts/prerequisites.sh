@@ -62,14 +62,19 @@ check_test() {
     has "$command" || lacks "$command" "apt install $package"
   done << 'TABLE'
 attr attr
+bash bash
 findmnt mount
+fish fish
 git git
 losetup mount
 mkfs.ext4 e2fsprogs
 openssl openssl
+prometheus prometheus
+promtool prometheus
 rsync rsync
 sqlite3 sqlite3
 tar tar
+zsh zsh
 TABLE
 }
 

@@ -68,6 +68,7 @@ export function coldScenario(described: ColdScenario): Scenario {
     steps: ['cold'],
     prepare: async (lab, wanted, stack) => {
       await lab.provide(described.dataset);
+      stack.defer(() => lab.removeSetAside());
       const endpoint = await originAt(lab, described.origin, stack);
       return lanes.filter((lane) => wanted.includes(lane)).map((lane) => laneOf(described, lab, endpoint, lane));
     },
@@ -133,7 +134,7 @@ async function coldMount(
       },
     };
   } finally {
-    await lab.discard(cache);
+    await lab.setAside(cache);
   }
 }
 

@@ -13,6 +13,7 @@
  */
 import { ERROR_CODES, isErrorCode, type ErrorCode } from './errors/code.ts';
 import { codeOfForeign, peek } from './errors/foreign.ts';
+import { printable } from './printable.ts';
 import { redactText } from './redact.ts';
 
 export type { ErrorCode } from './errors/code.ts';
@@ -123,7 +124,9 @@ export class DlfsError extends Error {
 
   /** One line for people: what it concerns, then the message. Without cause and stack. */
   describe(): string {
-    const names = [this.dataset, this.key].filter((name) => name !== undefined).map((name) => printable(name));
+    const names = [this.dataset, this.key]
+      .filter((name) => name !== undefined)
+      .map((name) => redactText(printable(name)));
     return names.length === 0 ? this.message : `${names.join(': ')}: ${this.message}`;
   }
 }
@@ -135,12 +138,6 @@ function isDlfsError(thrown: unknown): thrown is DlfsError {
   } catch {
     return false;
   }
-}
-
-/** A name from the origin may hold control characters; a terminal must not obey them. */
-function printable(name: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what this is about
-  return redactText(name.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd'));
 }
 
 function messageOf(thrown: unknown): string {

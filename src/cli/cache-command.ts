@@ -10,7 +10,7 @@ import { listCaches, removeCaches, type CacheFolderInfo } from '../daemon/regist
 import { quoted } from '../daemon/registry/mount-point.ts';
 import { resolvePath } from '../daemon/registry/resolve-path.ts';
 import type { Context } from './context.ts';
-import { textTable } from './text-table.ts';
+import { writeTable, type TableColumn } from './format/documents.ts';
 
 /** Lists the caches. */
 export async function cacheList(cacheDir: string, json: boolean, { output, clock }: Context): Promise<void> {
@@ -24,26 +24,19 @@ export async function cacheList(cacheDir: string, json: boolean, { output, clock
     return;
   }
   const now = clock.wall();
-  const rows = caches.map((cache) => [
-    cache.fingerprint,
-    formatSize(cache.bytes),
-    String(cache.files),
-    cache.pid === null ? `${formatDuration(Math.max(0, now - cache.usedMs))} ago` : 'now',
-    cache.dir ?? (cache.pid === null ? '-' : `pid ${cache.pid}`),
-    nameOf(cache),
-  ]);
-  const lines = textTable(
-    [
-      { title: 'FINGERPRINT', align: 'left' },
-      { title: 'SIZE', align: 'right' },
-      { title: 'FILES', align: 'right' },
-      { title: 'USED', align: 'right' },
-      { title: 'MOUNTED AT', align: 'left' },
-      { title: 'SOURCE', align: 'left' },
-    ],
-    rows,
-  );
-  for (const line of lines) output.line(line);
+  const columns: readonly TableColumn<CacheFolderInfo>[] = [
+    { title: 'FINGERPRINT', cell: ({ fingerprint }) => fingerprint },
+    { title: 'SIZE', align: 'right', cell: ({ bytes }) => formatSize(bytes) },
+    { title: 'FILES', align: 'right', cell: ({ files }) => String(files) },
+    {
+      title: 'USED',
+      align: 'right',
+      cell: ({ pid, usedMs }) => (pid === null ? `${formatDuration(Math.max(0, now - usedMs))} ago` : 'now'),
+    },
+    { title: 'MOUNTED AT', cell: ({ dir, pid }) => dir ?? (pid === null ? '-' : `pid ${pid}`) },
+    { title: 'SOURCE', cell: nameOf },
+  ];
+  writeTable(columns, caches, 'table', output);
 }
 
 /** What to remove. */

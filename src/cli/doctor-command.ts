@@ -15,7 +15,7 @@ import { readMounts } from '../daemon/mountinfo.ts';
 import type { Context } from './context.ts';
 import { parseMountOptions, parseSource } from './mount-options.ts';
 import type { GivenOptions } from './option-table.ts';
-import { wrapped } from './text-table.ts';
+import { wrapped } from './format/wrapped.ts';
 
 /** Columns of the report's first words. */
 const NAME_WIDTH = 13;

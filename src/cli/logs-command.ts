@@ -1,10 +1,11 @@
 /**
  * `dlfs logs [NAME] [--follow]`: the process's log as people read it.
  */
+import { printable } from '../base/printable.ts';
 import type { LogLine } from '../daemon/api/contract/answers.ts';
 import { fullName } from '../daemon/api/contract/names.ts';
 import type { Context } from './context.ts';
-import { painter, printable, type Tone } from './format/cells.ts';
+import { painter, type Tone } from './format/cells.ts';
 import { datasetTarget, nodeTarget, type TargetOptions } from './target.ts';
 
 /** What the options say. */

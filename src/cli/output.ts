@@ -6,9 +6,9 @@
  * 2. A reader that went away (`dlfs cache ls | head`) ends nothing.
  * 3. Colour only where a terminal shows it and NO_COLOR (no-color.org) is not set.
  */
+import { printable } from '../base/printable.ts';
 import { DlfsError } from '../base/errors.ts';
 import { EXIT_CODE_OF, type ExitCode } from '../base/errors/exit.ts';
-import { printable } from './format/cells.ts';
 
 /** Where a command's words go. */
 export interface Output {

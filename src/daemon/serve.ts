@@ -49,7 +49,7 @@ export async function serve(
   const plane = stack.use(DataPlane.start(options, deps));
   const dataset = stack.use(
     await DatasetServer.start(
-      { ...options, name: options.dir, quota, origin: 'needed', cacheOf: null },
+      { ...options, name: options.dir, quota, origin: 'needed', cacheOf: null, prefetch: 'readahead' },
       plane,
       own,
       'empty',

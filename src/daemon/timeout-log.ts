@@ -30,6 +30,8 @@ export class TimeoutLog {
     this.#saidAt.delete(ino);
     if (this.#saidAt.size >= MAX_FILES) this.#saidAt.delete(this.#saidAt.keys().next().value ?? 0);
     this.#saidAt.set(ino, now);
-    this.#log.error(`${key}: the origin did not answer within the limit (--io-timeout): the reader got an I/O error`);
+    this.#log.error(
+      `${key}: the origin did not answer within the limit (--io-timeout, or ioTimeout of its manifest): the reader got an I/O error`,
+    );
   }
 }

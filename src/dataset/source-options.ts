@@ -12,6 +12,7 @@
 import { z } from 'zod';
 import { DlfsError } from '../base/errors.ts';
 import * as values from './option-values.ts';
+import { SOURCE_WORDS, type WrittenAs } from './source-words.ts';
 import { parseSourceReference, type SourceReference } from './source-reference.ts';
 
 /** What of a source is looked at for combinations that cannot work. */
@@ -76,7 +77,7 @@ export const SOURCE_OPTIONS = z
       namesKeys: profile !== undefined,
       namesAuthorities: caFile !== undefined,
     };
-    for (const { trait, message } of sourceConflicts(traits, { keys: '--profile', anonymous: '--anonymous' })) {
+    for (const { trait, message } of sourceConflicts(traits, SOURCE_WORDS.options)) {
       context.addIssue({ code: 'custom', path: [trait === 'namesAuthorities' ? 'caFile' : trait], message });
     }
   });
@@ -118,6 +119,8 @@ export interface SourceOptions {
   readonly caPem: string | null;
   /** Tells the origin that the reader pays. */
   readonly requesterPays: boolean;
+  /** Where it was written, for messages that ask for a change. */
+  readonly written: WrittenAs;
 }
 
 /**
@@ -136,6 +139,7 @@ export function parseSourceOptions(input: SourceOptionsInput): SourceOptions {
     keys: null,
     caPem: null,
     caFile: caFile ?? null,
+    written: 'options',
     ...flags,
   };
 }

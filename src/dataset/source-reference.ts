@@ -9,6 +9,7 @@
  * 2. `formatSourceReference` of a parsed reference parses to the same reference.
  */
 import { DlfsError } from '../base/errors.ts';
+import { printable } from '../base/printable.ts';
 
 /** Where the data is: a bucket, or a directory in it. */
 export interface SourceReference {
@@ -38,7 +39,7 @@ export function parseSourceReference(text: string): SourceReference {
   const bucket = slash < 0 ? rest : rest.slice(0, slash);
   if (bucket === '') throw invalid(text, `no bucket; write ${SCHEME}BUCKET/PREFIX`);
   const wrongBucket = wrongWithBucket(bucket);
-  if (wrongBucket !== null) throw invalid(text, `"${printable(bucket)}" ${wrongBucket}`);
+  if (wrongBucket !== null) throw invalid(text, `"${printable(bucket.slice(0, 200))}" ${wrongBucket}`);
   const prefix = slash < 0 ? '' : rest.slice(slash + 1);
   const wrongPrefix = wrongWithPrefix(prefix);
   if (wrongPrefix !== null) throw invalid(text, `its prefix ${wrongPrefix}`);
@@ -70,10 +71,5 @@ export function formatSourceReference(reference: SourceReference): string {
 }
 
 function invalid(text: string, why: string): DlfsError {
-  return new DlfsError('invalid-argument', `not a source: "${printable(text)}": ${why}`);
-}
-
-function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- a terminal must not obey what the user pasted
-  return text.slice(0, 200).replace(/[\u0000-\u001f\u007f]/g, '?');
+  return new DlfsError('invalid-argument', `not a source: "${printable(text.slice(0, 200))}": ${why}`);
 }

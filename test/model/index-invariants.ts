@@ -109,7 +109,9 @@ function checkSkipped(database: Database): void {
 function checkBlocks(database: Database, state: Record<string, number>): void {
   const blockSize = database.prepare<[], number>(`SELECT value FROM meta WHERE key = 'block_size'`).pluck().get() ?? 0;
   const objects = database
-    .prepare<[], { ino: number; size: number; blocks: number; bytes: number; bits: Uint8Array }>('SELECT * FROM object')
+    .prepare<[], { ino: number; size: number; blocks: number; bytes: number; pinned: number; bits: Uint8Array }>(
+      'SELECT * FROM object',
+    )
     .all();
   const total = { files: objects.length, blocks: 0, bytes: 0 };
   const pages = database
@@ -138,6 +140,12 @@ function checkBlocks(database: Database, state: Record<string, number>): void {
     { files: state['cached_files'], blocks: state['cached_blocks'], bytes: state['cached_bytes'] },
     total,
     'totals of the cache',
+  );
+  const pinned = objects.filter((object) => object.pinned === 1);
+  assert.deepEqual(
+    { files: state['pinned_files'], bytes: state['pinned_bytes'] },
+    { files: pinned.length, bytes: pinned.reduce((sum, { bytes }) => sum + bytes, 0) },
+    'totals of what is pinned',
   );
   const all = database.prepare<[], number>('SELECT count(*) FROM block').pluck().get();
   assert.equal(all, total.blocks, 'blocks without an object');

@@ -1,6 +1,6 @@
 /**
  * The transport over fuse-native and libfuse 2: what it keeps of what the native one promises, and what it does not, each as
- * chapter 7 of docs/SEMANTICS.md says it. A limit that is gone fails its test: then the chapter is to be shortened.
+ * chapter 8 of docs/SEMANTICS.md says it. A limit that is gone fails its test: then the chapter is to be shortened.
  */
 import { strict as assert } from 'node:assert';
 import { readdir } from 'node:fs/promises';

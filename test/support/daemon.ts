@@ -67,6 +67,11 @@ export class DlfsDaemon implements AsyncDisposable {
     return this.#temp.join('root');
   }
 
+  /** The folder of its manifests. */
+  get config(): string {
+    return this.#temp.join('config');
+  }
+
   get cache(): string {
     return this.#temp.join('cache');
   }

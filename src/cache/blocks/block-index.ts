@@ -17,6 +17,5 @@ export interface BlockIndex {
   dropBlocks(ino: number, ranges: readonly BlockRange[]): Promise<unknown>;
   dropObjects(inos: readonly number[]): Promise<void>;
   touch(batch: readonly { readonly ino: number; readonly usedMs: number }[]): Promise<void>;
-  setPinned(inos: readonly number[], pinned: boolean): Promise<void>;
   forgetRecent(): Promise<void>;
 }

@@ -19,18 +19,18 @@ const SPARED = 2_000;
  * @param isInUse whether something of the object is being fetched, committed, dropped or read back
  */
 export function* candidates(
-  options: Pick<BlockStoreOptions, 'host' | 'volume' | 'index' | 'clock' | 'pinned'>,
+  options: Pick<BlockStoreOptions, 'host' | 'volume' | 'index' | 'clock' | 'pins'>,
   first: number,
   isInUse: (ino: number) => boolean,
 ): Generator<EvictionCandidate> {
-  const { host, volume, index, clock, pinned } = options;
+  const { host, volume, index, clock, pins } = options;
   const now = clock.wall();
   const unmarked: number[] = [];
   try {
     for (let seen = 0, page = first; ; page *= PAGE_GROWTH) {
       const colds = index.coldest(page);
       for (const cold of colds.slice(seen)) {
-        const isPinned = !cold.superseded && pinned(cold.ino);
+        const isPinned = !cold.superseded && pins.isPinned(cold.ino);
         if (isPinned) unmarked.push(cold.ino);
         const pinnedUntil = isPinned ? Infinity : isInUse(cold.ino) ? now + SPARED : undefined;
         yield {
@@ -48,6 +48,6 @@ export function* candidates(
     }
   } finally {
     // Without the mark the next eviction reads past them again: a matter of speed, not of right.
-    if (unmarked.length > 0) index.setPinned(unmarked, true).catch(() => undefined);
+    if (unmarked.length > 0) pins.mark(unmarked).catch(() => undefined);
   }
 }

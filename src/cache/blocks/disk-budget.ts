@@ -21,6 +21,7 @@ import { mergeColdest } from '../policy/coldest.ts';
 import { usedBefore, type EvictionChoice, type EvictionNeed, type EvictionPolicy } from '../policy/eviction.ts';
 import type { DiskSpace, QuotaLimits, QuotaState } from '../policy/quota.ts';
 import { SpaceLedger, worstOf, type SpaceAccount, type SpaceVerdict } from '../policy/space-ledger.ts';
+import { evict, EvictionTurn } from './eviction-turn.ts';
 import { ShortageLog } from './shortage-log.ts';
 import { NOBODY, Space, type EvictionCause, type OwnedCandidate, type SharedDisk, type SpaceOptions } from './space.ts';
 
@@ -67,7 +68,7 @@ export class DiskBudget implements SharedDisk, Disposable {
   #asking: Promise<void> | null = null;
   /** Counts what has left: a statfs that began before it does not show it. */
   #drops = 0;
-  #evicting: Promise<void> | null = null;
+  readonly #turn = new EvictionTurn();
 
   constructor(options: DiskBudgetOptions) {
     this.ledger = new SpaceLedger(options.limits);
@@ -118,7 +119,7 @@ export class DiskBudget implements SharedDisk, Disposable {
 
   /** Whether an eviction for all is under way. */
   get isEvicting(): boolean {
-    return this.#evicting !== null;
+    return this.#turn.isTaken;
   }
 
   /** The disk as it was not long ago, and behind the last drop: an old look would evict once more for what has left already. */
@@ -162,21 +163,8 @@ export class DiskBudget implements SharedDisk, Disposable {
    * @param cause what it is for
    * @returns whether anything was freed
    */
-  async evict(asker: Space | null, cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
-    if (this.#evicting !== null) {
-      await this.#evicting;
-      return true; // somebody made room meanwhile: decide anew
-    }
-    const work = this.#evictNow(asker, cause, need);
-    this.#evicting = work.then(
-      () => undefined,
-      () => undefined,
-    );
-    try {
-      return await work;
-    } finally {
-      this.#evicting = null;
-    }
+  evict(asker: Space | null, cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
+    return this.#turn.take(() => this.#evictNow(asker, cause, need));
   }
 
   [Symbol.dispose](): void {
@@ -184,10 +172,22 @@ export class DiskBudget implements SharedDisk, Disposable {
   }
 
   async #evictNow(asker: Space | null, { ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
-    const { victims, shortfall } = this.#choose(asker, need, spareSince);
-    const byOwner = Map.groupBy(victims, ({ owner }) => owner);
+    // A job evicts nothing that was used since it began, least of all what is being stored.
+    const giver = spareSince === Infinity ? asker : null;
+    const { files, bytes } = await evict(need, {
+      choose: (missing) => this.#choose(asker, missing, spareSince),
+      drop: (victims) => this.#drop(victims),
+      dropOwn: (missing) => (giver === null || ino === 0 ? Promise.resolve(0) : giver.dropOwn(ino, missing)),
+      // Its own alone: what others have stored just now is the last that should leave for its sake.
+      settle: () => giver?.settle() ?? Promise.resolve(false),
+    });
+    if (bytes > 0) this.#log.debug('evicted', { files, bytes });
+    return bytes > 0 || files > 0;
+  }
+
+  async #drop(victims: readonly OwnedCandidate[]): Promise<number> {
     const freed = await Promise.all(
-      [...byOwner].map(async ([owner, own]) => {
+      [...Map.groupBy(victims, ({ owner }) => owner)].map(async ([owner, own]) => {
         try {
           return await owner.drop(own);
         } catch (error) {
@@ -196,11 +196,7 @@ export class DiskBudget implements SharedDisk, Disposable {
         }
       }),
     );
-    let bytes = freed.reduce((sum, one) => sum + one, 0);
-    if (shortfall.bytes > 0 && asker !== null && ino !== 0 && spareSince === Infinity)
-      bytes += await asker.dropOwn(ino, shortfall.bytes);
-    if (bytes > 0) this.#log.debug('evicted', { files: victims.length, bytes });
-    return bytes > 0 || victims.length > 0;
+    return freed.reduce((sum, one) => sum + one, 0);
   }
 
   #choose(asker: Space | null, need: EvictionNeed, spareSince: number): EvictionChoice<OwnedCandidate> {

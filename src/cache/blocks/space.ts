@@ -18,6 +18,7 @@ import type { ColdBound, ColdSource } from '../policy/coldest.ts';
 import { usedBefore, type EvictionCandidate, type EvictionNeed, type EvictionPolicy } from '../policy/eviction.ts';
 import type { DiskSpace, QuotaState } from '../policy/quota.ts';
 import type { AccountLimits, SpaceAccount, SpaceLedger, SpaceVerdict } from '../policy/space-ledger.ts';
+import { evict, EvictionTurn } from './eviction-turn.ts';
 import { ShortageLog } from './shortage-log.ts';
 
 /** What Space asks of the blocks' owner. */
@@ -29,6 +30,8 @@ export interface SpaceHost {
   candidates(page: number): Iterator<EvictionCandidate>;
   /** Drops whole objects; resolves when they are gone from index and disk. */
   dropObjects(inos: readonly number[]): Promise<void>;
+  /** Commits what is stored and not committed yet, which cannot leave. @returns whether there was any */
+  settle(): Promise<boolean>;
   /** Drops some of the object's own blocks, oldest first; returns the bytes freed. */
   dropOwn(ino: number, bytes: number): Promise<number>;
 }
@@ -114,7 +117,7 @@ export class Space implements Disposable {
   readonly #shortage: ShortageLog;
   readonly #onLeave: () => void;
   readonly #cold: ColdBound;
-  #evicting: Promise<void> | null = null;
+  readonly #turn = new EvictionTurn();
   #evictedFiles = 0;
   #evictedBytes = 0;
   #bypassed = 0;
@@ -144,6 +147,11 @@ export class Space implements Disposable {
   /** What the dataset could hold at most now, all else evicted that may be: its quota, the limits of all, the disk above its floor. */
   holdable(): Promise<{ readonly bytes: number; readonly files: number }> {
     return this.#budget.holdable(this.account);
+  }
+
+  /** What the dataset could take now without anything leaving. */
+  async free(): Promise<EvictionNeed> {
+    return this.#budget.ledger.free(this.account, await this.#budget.disk());
   }
 
   /** Counters for stats. */
@@ -189,7 +197,7 @@ export class Space implements Disposable {
         return true;
       }
       if (decision.need === null) return false;
-      const isOthers = scope === 'own' ? this.#evicting !== null : this.#budget.isEvicting;
+      const isOthers = scope === 'own' ? this.#turn.isTaken : this.#budget.isEvicting;
       if (!isOthers) round += 1;
       const work = scope === 'own' ? this.#evict(cause, decision.need) : this.#budget.evict(this, cause, decision.need);
       if (!(await work)) return false;
@@ -250,6 +258,16 @@ export class Space implements Disposable {
     return bytes;
   }
 
+  /** See `SpaceHost.settle`. */
+  settle(): Promise<boolean> {
+    return this.#host.settle();
+  }
+
+  /** Of what is there, so much is pinned and does not leave. */
+  pinned(bytes: number, files: number): void {
+    this.account.pinned(bytes, files);
+  }
+
   /** Drops some of an object's own blocks. @returns bytes */
   async dropOwn(ino: number, bytes: number): Promise<number> {
     const freed = await this.#host.dropOwn(ino, bytes);
@@ -270,34 +288,21 @@ export class Space implements Disposable {
   }
 
   /** @returns whether anything was freed */
-  async #evict(cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
-    if (this.#evicting !== null) {
-      await this.#evicting;
-      return true; // somebody made room meanwhile: decide anew
-    }
-    const work = this.#evictNow(cause, need);
-    this.#evicting = work.then(
-      () => undefined,
-      () => undefined,
-    );
-    try {
-      return await work;
-    } finally {
-      this.#evicting = null;
-    }
+  #evict(cause: EvictionCause, need: EvictionNeed): Promise<boolean> {
+    return this.#turn.take(() => this.#evictNow(cause, need));
   }
 
   async #evictNow({ ino, spareSince }: EvictionCause, need: EvictionNeed): Promise<boolean> {
     const candidates = { [Symbol.iterator]: () => this.#host.candidates(OWN_PAGE) };
-    const { victims, shortfall } = this.#budget.policy.choose(
-      usedBefore(candidates, spareSince),
-      need,
-      this.#clock.wall(),
-    );
-    let bytes = victims.length > 0 ? await this.drop(victims) : 0;
-    if (shortfall.bytes > 0 && ino !== 0 && spareSince === Infinity) bytes += await this.dropOwn(ino, shortfall.bytes);
-    if (bytes > 0) this.#log.debug('evicted', { files: victims.length, bytes });
-    return bytes > 0 || victims.length > 0;
+    const { files, bytes } = await evict(need, {
+      choose: (missing) => this.#budget.policy.choose(usedBefore(candidates, spareSince), missing, this.#clock.wall()),
+      drop: (victims) => this.drop(victims),
+      dropOwn: (missing) => (ino !== 0 && spareSince === Infinity ? this.dropOwn(ino, missing) : Promise.resolve(0)),
+      // What was stored just now was used just now.
+      settle: () => (spareSince === Infinity ? this.settle() : Promise.resolve(false)),
+    });
+    if (bytes > 0) this.#log.debug('evicted', { files, bytes });
+    return bytes > 0 || files > 0;
   }
 
   #say(verdict: SpaceVerdict): void {

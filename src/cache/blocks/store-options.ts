@@ -4,6 +4,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NativeHost } from '../../native/host.ts';
+import type { Pins } from '../pins/pins.ts';
 import type { PlannedReader } from '../policy/self-evict.ts';
 import type { AccountLimits } from '../policy/space-ledger.ts';
 import type { BlockIndex } from './block-index.ts';
@@ -33,8 +34,8 @@ export interface BlockStoreOptions {
   readonly busy: (ino: number) => boolean;
   /** Where the object's readers are, for an object that is larger than the cache. */
   readonly readers: (ino: number) => readonly PlannedReader[];
-  /** Whether the object is not to be evicted. */
-  readonly pinned: (ino: number) => boolean;
+  /** Which objects are not to be evicted. */
+  readonly pins: Pick<Pins, 'isPinned' | 'mark'>;
 }
 
 /** What dropping objects gave back. */

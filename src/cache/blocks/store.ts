@@ -86,9 +86,11 @@ export class BlockStore implements AsyncDisposable {
         dropObjects: async (inos) => {
           await this.dropObjects(inos);
         },
+        settle: () => this.#settle(),
         dropOwn: (ino, bytes) => this.#dropOwn(ino, bytes),
       },
     });
+    this.countPinned();
     this.#ledger = new BlockLedger({ ...options, space: this.space });
     const guard = (work: Promise<void>): Promise<void> => this.#guard(work);
     this.publishes = options.publish;
@@ -176,6 +178,12 @@ export class BlockStore implements AsyncDisposable {
         this.#o.host.engine.dropBlocks(this.#o.volume, task, ino, first, count);
       });
     }
+  }
+
+  /** Tells the books of the disk what pinned objects take: it does not leave. */
+  countPinned(): void {
+    const { pinnedBytes, pinnedFiles } = this.#o.index.totals();
+    this.space.pinned(pinnedBytes, pinnedFiles);
   }
 
   /** Geometry of a file. @throws DlfsError `not-found` for an unknown inode */
@@ -267,7 +275,9 @@ export class BlockStore implements AsyncDisposable {
       .then(() => Promise.all(inos.map((ino) => this.#dropOne(ino, rows.get(ino) ?? null))));
     for (const ino of inos) this.#dropping.set(ino, work);
     try {
-      return sumOf(await work);
+      const report = sumOf(await work);
+      this.countPinned();
+      return report;
     } finally {
       for (const ino of inos) if (this.#dropping.get(ino) === work) this.#dropping.delete(ino);
     }
@@ -275,13 +285,23 @@ export class BlockStore implements AsyncDisposable {
 
   /** Deletes cache files whose objects the index has forgotten already, then counts anew. */
   async dropForgotten(inos: readonly number[]): Promise<void> {
-    await Promise.all(inos.map((ino) => this.#dropOne(ino, null)));
+    await this.#deleteForgotten(inos);
     await this.#committing;
+    this.#recount();
+  }
+
+  async #deleteForgotten(inos: readonly number[]): Promise<void> {
+    await Promise.all(inos.map((ino) => this.#dropOne(ino, null)));
+  }
+
+  /** Takes over what the index says; between two commits. */
+  #recount(): void {
     const totals = this.#o.index.totals();
     const pending = this.#ledger.pending.reduce((sum, { ino, idx }) => sum + this.geometryOf(ino).allocatedOf(idx), 0);
     const written = new Set(this.#ledger.pending.map(({ ino }) => ino));
     const fresh = new Set([...written].filter((ino) => this.#o.index.object(ino) === null));
     this.space.recount(totals.bytes + pending, totals.files + fresh.size);
+    this.countPinned();
   }
 
   async #dropOne(ino: number, row: { readonly bytes: number } | null): Promise<DropReport> {
@@ -396,9 +416,12 @@ export class BlockStore implements AsyncDisposable {
     const unknown = await this.#ledger.commit(still, (blocks) => this.#o.index.commitBlocks(blocks));
     this.#commitFailed = false;
     this.#indexFull = false;
-    if (unknown.length > 0) await this.dropForgotten(unknown);
-    const pinned = [...inos].filter((ino) => this.#o.pinned(ino));
-    if (pinned.length > 0) await this.#o.index.setPinned(pinned, true);
+    if (unknown.length > 0) {
+      await this.#deleteForgotten(unknown);
+      this.#recount();
+    }
+    await this.#o.pins.mark([...inos]);
+    this.countPinned();
     for (const ino of inos) this.#settled(ino);
   }
 
@@ -415,12 +438,19 @@ export class BlockStore implements AsyncDisposable {
     if (this.publishes) this.#publisher.publish(ino);
   }
 
+  /** What is stored leaves with its object only once it is committed: that is not waited for half a second where room is short. */
+  async #settle(): Promise<boolean> {
+    if (this.#closing || this.#commitFailed || this.#ledger.pending.length === 0) return false;
+    await this.#guard(this.#commit());
+    return !this.#commitFailed;
+  }
+
   async #dropOwn(ino: number, bytes: number): Promise<number> {
     await this.#attachments.prove(ino);
     const { order } = this.#ledger.hold(ino);
     // A published file leaves whole or not at all; a pinned one stays.
     const whole = this.#publisher.holds(ino) || this.#o.index.object(ino)?.state === 2;
-    if (order === null || whole || this.#dropping.has(ino) || this.#o.pinned(ino)) return 0;
+    if (order === null || whole || this.#dropping.has(ino) || this.#o.pins.isPinned(ino)) return 0;
     return await this.#whileForgetting(ino, this.#ownRoom.free(ino, order, bytes));
   }
 

@@ -53,6 +53,8 @@ interface Fill extends BlockRange {
   idleLooks: number;
   /** Times that there was no room for it, in a row. */
   noRoom: number;
+  /** Blocks that were on the disk at the last look. */
+  resident: number;
 }
 
 /** Times that a range is asked for, retries of the origin left out, before it is given up. */
@@ -111,6 +113,7 @@ export class Fills implements Disposable {
       rounds: 0,
       idleLooks: 0,
       noRoom: 0,
+      resident: 0,
     };
     const abort = (): void => {
       this.#o.scheduler.cancelFill(ino, range);
@@ -181,8 +184,10 @@ export class Fills implements Disposable {
       if (fill.first >= end || range.first >= fill.first + fill.count) continue;
       // What a guess did not get, a job may: it is more patient.
       if (range.priority === 'readahead') this.#moved(range.ino);
-      else if (error.code === 'disk-full' && fill.noRoom < MAX_NO_ROOM) fill.noRoom += 1;
-      else this.#settle(fill, error);
+      else if (error.code === 'disk-full' && fill.noRoom < MAX_NO_ROOM) {
+        fill.noRoom += 1;
+        fill.rounds -= 1; // nothing was asked of the origin
+      } else this.#settle(fill, error);
     }
   }
 
@@ -202,6 +207,9 @@ export class Fills implements Disposable {
     }
     const from = states.findIndex((state) => state <= BLOCK_STATE.wanted);
     if (from < 0 || this.#isAwaited(fill)) return;
+    const resident = states.filter((state) => state === BLOCK_STATE.resident).length;
+    if (resident > fill.resident) fill.noRoom = 0;
+    fill.resident = resident;
     let end = from + 1;
     while (end < count && (states[end] ?? BLOCK_STATE.resident) <= BLOCK_STATE.wanted) end += 1;
     fill.rounds += 1;

@@ -327,7 +327,7 @@ export class FetchScheduler implements AsyncDisposable {
       this.#submit(run, ticket, store ? need : null);
     } catch (error) {
       release();
-      this.#failed(run, DlfsError.from(error));
+      this.#failed(run, DlfsError.from(error), false);
     } finally {
       this.#between.delete(run);
     }
@@ -375,9 +375,10 @@ export class FetchScheduler implements AsyncDisposable {
     if (run.count > 1) this.#latestByIno.set(run.ino, active);
   }
 
-  #failed(range: QueuedRun, error: DlfsError): void {
+  /** @param wasSent whether the origin was asked at all: before the first keys are there, it was not, and counts no failure */
+  #failed(range: QueuedRun, error: DlfsError, wasSent = true): void {
     if (this.#closed) return;
-    this.#failures += 1;
+    if (wasSent) this.#failures += 1;
     const waited = this.#waited(range);
     const now = this.#o.clock.monotonic();
     const attempt = this.#attempts.failed(range, now);
@@ -398,7 +399,7 @@ export class FetchScheduler implements AsyncDisposable {
       this.#giveUp(range, error, waited.length > 0);
       return;
     }
-    this.#retries += 1;
+    if (wasSent) this.#retries += 1;
     this.#o.log.debug('a fetch failed and will be tried again', {
       ...describeRange(range),
       tries: attempt.tries,

@@ -215,11 +215,6 @@ export class CacheIndex implements AsyncDisposable {
     return this.#reader.pins();
   }
 
-  /** What pinned objects take of the disk; looks at each of them. */
-  pinnedBytes(): number {
-    return this.#reader.pinnedBytes();
-  }
-
   /** Objects that are marked as pinned by number, after `afterIno` (0 at the start). */
   pinnedObjects(afterIno: number, limit: number): PinnedObject[] {
     return this.#reader.pinnedObjects(afterIno, limit);

@@ -32,6 +32,7 @@ import {
   type SupersededRow,
 } from './rows.ts';
 import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
+import { TurnMemo } from './turn-memo.ts';
 import { RECENT_ENTRY_BYTES } from './worker/recent-blocks.ts';
 import { histogramOf } from './worker/tally.ts';
 
@@ -43,11 +44,13 @@ const bare = (name: string): string => (name.endsWith('/') ? name.slice(0, -1) :
 
 const NODE = 'ino, parent, name, size, mtime, etag, flags, born, died';
 const VISIBLE = 'born <= ? AND died > ?';
+/** A limit that is bound. A bare `LIMIT ?` is part of the plan: SQLite would parse and plan the statement anew each time. */
+const ROWS = 'LIMIT CAST(? AS INTEGER)';
 /** Rows just as `EntryRow` has them: a directory may have a million, and each step a row costs. */
 const ENTRIES = `
   SELECT ino, iif(flags & ${FLAG_DIRECTORY}, substr(name, 1, length(name) - 1), name) AS name,
     (flags & ${FLAG_DIRECTORY}) <> 0 AS dir, size, mtime AS mtimeMs
-  FROM node WHERE parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`;
+  FROM node WHERE parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${ROWS}`;
 
 interface StoredNode {
   readonly ino: number;
@@ -79,6 +82,8 @@ interface StoredState {
   readonly cached_bytes: number;
   readonly cached_files: number;
   readonly cached_blocks: number;
+  readonly pinned_bytes: number;
+  readonly pinned_files: number;
   readonly run: number;
 }
 
@@ -118,7 +123,6 @@ export class IndexReader implements Disposable {
   readonly #inOrder;
   readonly #pins;
   readonly #pinnedObjects;
-  readonly #pinnedBytes;
   readonly #scrub;
 
   /**
@@ -139,50 +143,49 @@ export class IndexReader implements Disposable {
     const node = (where: string) => query<(number | string)[], StoredNode>(`SELECT ${NODE} FROM node WHERE ${where}`);
     this.#byName = node(`parent = ? AND name = ? AND ${VISIBLE}`);
     this.#firstSince = node(`parent = ? AND name = ? AND ${VISIBLE} ORDER BY born LIMIT 1`);
-    this.#byIno = node('ino = ?');
-    this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino LIMIT ?`);
+    const byIno = node('ino = ?');
+    this.#byIno = new TurnMemo((ino: number) => byIno.get(ino));
+    this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${ROWS}`);
     this.#entries = query<number[], EntryRow>(ENTRIES);
     this.#siblings = node(
-      `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name LIMIT ?`,
+      `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name ${ROWS}`,
     );
     this.#listed = query<[number], { seq: number; at: number }>(
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
     );
     this.#listedAfter = query<[number, number, number, number, number], { ino: number }>(
       `SELECT d.ino FROM dir d CROSS JOIN node n ON n.ino = d.ino
-       WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino LIMIT ?`,
+       WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino ${ROWS}`,
     );
     this.#superseded = query<[number, number, number, number], SupersededRow>(
       `SELECT ino, died FROM node INDEXED BY node_died WHERE died <> ${FOREVER} AND died <= ? AND (died, ino) > (?, ?)
-       ORDER BY died, ino LIMIT ?`,
+       ORDER BY died, ino ${ROWS}`,
     );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
-    this.#object = query<[number], StoredObject>(`SELECT ${object} FROM object WHERE ino = ?`);
+    const byObject = query<[number], StoredObject>(`SELECT ${object} FROM object WHERE ino = ?`);
+    this.#object = new TurnMemo((ino: number) => byObject.get(ino));
     this.#pages = query<[number], { page: number; bits: Uint8Array }>('SELECT page, bits FROM resident WHERE ino = ?');
     this.#objects = query<[number, number], ObjectRow>(
-      'SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino LIMIT ?',
+      `SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino ${ROWS}`,
     );
     this.#hashes = query<[number, number, number], { idx: number; hash: Buffer }>(
-      'SELECT idx, hash FROM block WHERE ino = ? AND idx >= ? ORDER BY idx LIMIT ?',
+      `SELECT idx, hash FROM block WHERE ino = ? AND idx >= ? ORDER BY idx ${ROWS}`,
     );
     const cold = 'o.ino, o.bytes, o.used AS usedMs';
     this.#cold = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM object o INDEXED BY object_used CROSS JOIN node n ON n.ino = o.ino
-       WHERE o.pinned = 0 AND n.died > ? ORDER BY o.used LIMIT ?`,
+       WHERE o.pinned = 0 AND n.died > ? ORDER BY o.used ${ROWS}`,
     );
     this.#coldSuperseded = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM node n INDEXED BY node_died CROSS JOIN object o ON o.ino = n.ino
-       WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used LIMIT ?`,
+       WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used ${ROWS}`,
     );
     this.#state = query<[], StoredState>('SELECT * FROM state WHERE id = 1');
     this.#recent = query<[number], { blocks: Buffer }>('SELECT blocks FROM recent WHERE run < ? ORDER BY id');
-    this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name LIMIT ?`);
+    this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name ${ROWS}`);
     this.#pins = query<[], PinRow>('SELECT glob, at AS atMs FROM pin ORDER BY at, glob');
-    this.#pinnedBytes = query<[], { bytes: number }>(
-      'SELECT coalesce(sum(bytes), 0) AS bytes FROM object INDEXED BY object_pinned WHERE pinned = 1',
-    );
     this.#pinnedObjects = query<[number, number], PinnedObject>(
-      'SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino LIMIT ?',
+      `SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino ${ROWS}`,
     );
     this.#scrub = query<[], ScrubMark>(
       'SELECT ino, began_at AS beganAtMs, blocks, bytes, damaged, passes, passed_at AS passedAtMs FROM scrub WHERE id = 1',
@@ -337,17 +340,19 @@ export class IndexReader implements Disposable {
   /** What the cache holds in all. */
   totals(): CacheTotals {
     const state = this.#stateRow();
-    return { bytes: state.cached_bytes, files: state.cached_files, blocks: state.cached_blocks, nodes: state.nodes };
+    return {
+      bytes: state.cached_bytes,
+      files: state.cached_files,
+      blocks: state.cached_blocks,
+      pinnedBytes: state.pinned_bytes,
+      pinnedFiles: state.pinned_files,
+      nodes: state.nodes,
+    };
   }
 
   /** All pins, the oldest first. */
   pins(): PinRow[] {
     return this.#pins.all();
-  }
-
-  /** What pinned objects take of the disk; looks at each of them. */
-  pinnedBytes(): number {
-    return this.#pinnedBytes.get()?.bytes ?? 0;
   }
 
   /** Objects that are marked as pinned, a page at a time. */

@@ -86,6 +86,9 @@ export interface CacheTotals {
   /** Cache files. */
   readonly files: number;
   readonly blocks: number;
+  /** Of them: bytes and cache files of objects that are marked as pinned. */
+  readonly pinnedBytes: number;
+  readonly pinnedFiles: number;
   /** Rows of files and directories, superseded and staged ones included. */
   readonly nodes: number;
 }

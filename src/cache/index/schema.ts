@@ -96,8 +96,18 @@ const VERSION_2 = `
   INSERT INTO scrub VALUES(1, 0, 0, 0, 0, 0, 0, 0);
 `;
 
+/** What pinned objects take is kept as a sum, as all that is cached: whoever decides about room asks for it often. */
+const VERSION_3 = `
+  ALTER TABLE state ADD COLUMN pinned_bytes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE state ADD COLUMN pinned_files INTEGER NOT NULL DEFAULT 0;
+  UPDATE state SET
+    pinned_bytes = (SELECT coalesce(sum(bytes), 0) FROM object WHERE pinned = 1),
+    pinned_files = (SELECT count(*) FROM object WHERE pinned = 1);
+`;
+
 /** All steps, oldest first. */
 export const MIGRATIONS: readonly Migration[] = [
   (database) => database.exec(VERSION_1),
   (database) => database.exec(VERSION_2),
+  (database) => database.exec(VERSION_3),
 ];

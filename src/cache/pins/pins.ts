@@ -8,6 +8,7 @@
  * Invariants:
  * 1. A version that the origin has replaced is pinned no longer; its successor, having the same path, is.
  * 2. What `covers` says follows from the pins that are on the disk.
+ * 3. A mark that is set while its pin is taken back does not outlive it.
  */
 import { GlobSet } from '../../dataset/glob/glob-set.ts';
 import type { Logger } from '../../base/log.ts';
@@ -31,13 +32,16 @@ const PAGE = 500;
 export class Pins {
   readonly #index: PinIndex;
   readonly #log: Logger;
+  readonly #onMarked: () => void;
   #rows: readonly PinRow[] = [];
   /** Null where nothing is pinned. */
   #set: GlobSet | null = null;
 
-  constructor(options: { readonly index: PinIndex; readonly log: Logger }) {
+  /** @param options.onMarked told when what is marked has changed */
+  constructor(options: { readonly index: PinIndex; readonly log: Logger; readonly onMarked?: () => void }) {
     this.#index = options.index;
     this.#log = options.log;
+    this.#onMarked = options.onMarked ?? ((): void => undefined);
     this.#load();
   }
 
@@ -86,6 +90,20 @@ export class Pins {
     return globs.filter((glob) => !known.has(glob));
   }
 
+  /**
+   * Marks objects: they leave the order of eviction, those that no pin means aside.
+   * @param inos cached objects
+   */
+  async mark(inos: readonly number[]): Promise<void> {
+    const pinned = inos.filter((ino) => this.isPinned(ino));
+    if (pinned.length === 0) return;
+    await this.#index.setPinned(pinned, true);
+    // A pin that was taken back meanwhile has not seen these marks.
+    const stale = pinned.filter((ino) => !this.isPinned(ino));
+    if (stale.length > 0) await this.#index.setPinned(stale, false);
+    this.#onMarked();
+  }
+
   /** Takes the mark from objects that no pin means any more: behind a removal, or a stop in the middle of one. */
   async settleMarks(): Promise<void> {
     for (let after = 0; ;) {
@@ -94,7 +112,9 @@ export class Pins {
       if (last === undefined) return;
       after = last.ino;
       const stale = page.map(({ ino }) => ino).filter((ino) => !this.isPinned(ino));
-      if (stale.length > 0) await this.#index.setPinned(stale, false);
+      if (stale.length === 0) continue;
+      await this.#index.setPinned(stale, false);
+      this.#onMarked();
     }
   }
 

@@ -91,7 +91,10 @@ export class BlockGeometry {
       throw new DlfsError('unsupported', `no object has ${formatSize(objectSize)}: the listing is wrong`);
     if (this.blocks > MAX_BLOCKS) {
       const what = `an object of ${formatSize(objectSize)} has too many blocks of ${formatSize(blockSize)}`;
-      throw new DlfsError('unsupported', `${what}: give a larger --block-size`);
+      throw new DlfsError(
+        'unsupported',
+        `${what}: give a larger block size (--block-size, or cache.blockSize of its manifest)`,
+      );
     }
   }
 

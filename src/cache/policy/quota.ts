@@ -12,7 +12,8 @@
  * Invariants:
  * 1. After an admission, use and reservations lie within the quota, and the disk, were they written, at or above the floor.
  * 2. What must be evicted never exceeds what is evictable; where that would not do, the answer is `bypass`.
- * 3. `bypass` is never an error, and never final: it ends when there is room for the request and the slack.
+ * 3. `bypass` is never an error, and never final: for the quota it ends with the first request that fits; for the disk's sake when there is
+ *    room for the request and the slack, and what may leave makes that room.
  * 4. A state is left only at a distance from the limit that is larger than what an eviction overshoots: a load that sits at a
  *    limit makes one transition, not one an eviction.
  */
@@ -61,7 +62,7 @@ export type QuotaDecision =
   | { readonly kind: 'admit' }
   /** Free this much, then the request is admitted. */
   | { readonly kind: 'evict'; readonly need: EvictionNeed; readonly reason: QuotaReason }
-  /** Serve it without caching; `need` is what should leave all the same, to give the disk its floor back, or null. */
+  /** Serve it without caching; `need` is what should leave all the same, to come back within the limits, or null. */
   | { readonly kind: 'bypass'; readonly need: EvictionNeed | null; readonly reason: QuotaReason };
 
 /** Where the cache stands. */
@@ -127,19 +128,27 @@ export class QuotaGate {
     if (request.bytes > this.#limits.bytes || request.files > this.#limits.files) {
       return { kind: 'bypass', need: null, reason: 'too-large' };
     }
-    if (reason === null) {
-      // Leaving a bypass takes room for the slack too, or the next request would be back in it.
-      const held = this.#state === 'bypass' && shortage.bytes + limits.slackBytes > 0 && request.bytes > 0;
-      return held ? { kind: 'bypass', need: null, reason: this.#reason } : { kind: 'admit' };
-    }
-    const need = {
-      bytes: shortage.bytes > 0 ? Math.min(shortage.bytes + limits.slackBytes, use.evictableBytes) : 0,
-      files: shortage.files > 0 ? Math.min(shortage.files + limits.slackFiles, use.evictableFiles) : 0,
-    };
+    if (reason === null) return this.#fitting(use, shortage, request);
+    const need = (bytes: number, files: number): EvictionNeed => ({
+      bytes: bytes > 0 ? Math.min(bytes + limits.slackBytes, use.evictableBytes) : 0,
+      files: files > 0 ? Math.min(files + limits.slackFiles, use.evictableFiles) : 0,
+    });
     if (shortage.bytes <= use.evictableBytes && shortage.files <= use.evictableFiles)
-      return { kind: 'evict', need, reason };
-    const useful = need.bytes > 0 || need.files > 0;
-    return { kind: 'bypass', need: useful ? need : null, reason };
+      return { kind: 'evict', need: need(shortage.bytes, shortage.files), reason };
+    // Nothing leaves for a request that will not be cached all the same: only what is over the limits without it.
+    const over = need(shortage.bytes - request.bytes, shortage.files - request.files);
+    return { kind: 'bypass', need: over.bytes > 0 || over.files > 0 ? over : null, reason };
+  }
+
+  /** The request fits. A bypass for the disk's sake is left only with room for the slack, or the next request would be back in it. */
+  #fitting(use: CacheUse, { bytes: over, limits }: Shortage, request: EvictionNeed): QuotaDecision {
+    const missing = over + limits.slackBytes;
+    // The quota is the cache's own: nobody else takes or makes room in it, so waiting for more than the request needs would have no end.
+    const isHeld = this.#state === 'bypass' && isOfDisk(this.#reason) && missing > 0 && request.bytes > 0;
+    if (!isHeld) return { kind: 'admit' };
+    return missing <= use.evictableBytes
+      ? { kind: 'evict', need: { bytes: missing, files: 0 }, reason: this.#reason }
+      : { kind: 'bypass', need: null, reason: this.#reason };
   }
 
   /** How far the request, with everything reserved, would exceed each limit; negative values are room. */
@@ -175,7 +184,7 @@ export class QuotaGate {
   #next(decision: QuotaDecision, shortage: Shortage): QuotaState {
     if (decision.kind === 'bypass') return decision.reason === 'too-large' ? this.#state : 'bypass';
     if (decision.kind === 'evict') {
-      if (decision.reason === 'floor' || decision.reason === 'inodes') return 'floor';
+      if (isOfDisk(decision.reason)) return 'floor';
       // Both limits near each other would otherwise take turns in the log.
       return this.#state === 'floor' ? 'floor' : 'quota';
     }
@@ -183,8 +192,14 @@ export class QuotaGate {
     const { slackBytes, slackFiles } = shortage.limits;
     const roomy = shortage.bytes + 2 * slackBytes <= 0 && shortage.files + 2 * slackFiles <= 0;
     if (roomy) return 'normal';
-    return this.#state === 'bypass' ? 'floor' : this.#state;
+    if (this.#state !== 'bypass') return this.#state;
+    return isOfDisk(this.#reason) ? 'floor' : 'quota';
   }
+}
+
+/** Whether the disk is short, which others fill as well; else it is the cache's own quota. */
+function isOfDisk(reason: QuotaReason): boolean {
+  return reason === 'floor' || reason === 'inodes';
 }
 
 /** @param whole the smaller of the quota and the disk: a share of one may be all of the other */

@@ -9,7 +9,8 @@
  * Invariants:
  * 1. After an admission the account lies within its quota, all accounts together within the limits, and the disk, were everything
  *    reserved written, at or above the floor.
- * 2. `spare` is never more than what the account has above its reserve: whoever takes no more leaves it its reserve.
+ * 2. `spare` is never more than what the account has above its reserve: whoever takes no more leaves it its reserve. What is pinned is
+ *    neither spare nor evictable.
  * 3. Sums are kept as accounts change: a decision costs the same whatever their number.
  */
 import { bytes } from '../../base/brand.ts';
@@ -136,6 +137,18 @@ export class SpaceLedger {
     };
   }
 
+  /** The most that an account could take now without anything leaving. */
+  free(account: SpaceAccount, disk: DiskSpace): EvictionNeed {
+    const { limits } = account;
+    const { sums } = this;
+    const floor = sizeOf(this.#limits.floor, bytes(disk.totalBytes));
+    const own = limits.bytes - account.bytes - account.reservedBytes;
+    const all = this.#limits.bytes - sums.bytes - sums.reservedBytes;
+    const onDisk = disk.availableBytes - floor - sums.reservedBytes;
+    const files = Math.min(limits.files - account.files, this.#limits.files - sums.files - sums.reservedFiles);
+    return { bytes: Math.max(0, Math.min(own, all, onDisk)), files: Math.max(0, files) };
+  }
+
   /** An account's figures change by so much; called by accounts. */
   add(figures: Sums, sign: 1 | -1): void {
     for (const key of Object.keys(this.#sums) as (keyof Sums)[]) this.#sums[key] += sign * figures[key];
@@ -152,6 +165,8 @@ export class SpaceAccount implements Lender, Disposable {
   #files = 0;
   #zombieBytes = 0;
   #zombieFiles = 0;
+  #pinnedBytes = 0;
+  #pinnedFiles = 0;
   #reservedBytes = 0;
   #reservedFiles = 0;
   #isClosed = false;
@@ -195,7 +210,7 @@ export class SpaceAccount implements Lender, Disposable {
   }
 
   get spare(): number {
-    return Math.max(0, this.#bytes - this.#zombieBytes - this.#limits.reserve);
+    return Math.max(0, this.#bytes - this.#zombieBytes - Math.max(this.#limits.reserve, this.#pinnedBytes));
   }
 
   /** Other limits from now on; what is above them leaves with the next request. */
@@ -278,6 +293,15 @@ export class SpaceAccount implements Lender, Disposable {
     });
   }
 
+  /** Of what is there, so much is pinned and does not leave. */
+  pinned(bytes: number, files: number): void {
+    if (bytes === this.#pinnedBytes && files === this.#pinnedFiles) return;
+    this.#change(() => {
+      this.#pinnedBytes = bytes;
+      this.#pinnedFiles = files;
+    });
+  }
+
   /** Takes over a count of what is there, unlinked but open files left out. */
   recount(bytes: number, files: number): void {
     this.#change(() => {
@@ -321,13 +345,14 @@ export class SpaceAccount implements Lender, Disposable {
 
   #figures(): Sums {
     const { spare } = this;
-    const evictableFiles = this.#files - this.#zombieFiles;
+    // What is pinned is told a moment after it has left or come.
+    const evictableFiles = Math.max(0, this.#files - this.#zombieFiles - this.#pinnedFiles);
     return {
       bytes: this.#bytes,
       files: this.#files,
       reservedBytes: this.#reservedBytes,
       reservedFiles: this.#reservedFiles,
-      evictableBytes: this.#bytes - this.#zombieBytes,
+      evictableBytes: Math.max(0, this.#bytes - this.#zombieBytes - this.#pinnedBytes),
       evictableFiles,
       spareBytes: spare,
       spareFiles: spare > 0 ? evictableFiles : 0,

@@ -2,11 +2,11 @@
  * `dlfs completion SHELL`, and the hidden `dlfs complete` that its scripts call.
  */
 import { Argument } from 'commander';
+import { printable } from '../../base/printable.ts';
 import { fullName } from '../../daemon/api/contract/names.ts';
 import { candidatesFor } from '../completion/candidates.ts';
 import { SCRIPTS, SHELLS } from '../completion/scripts.ts';
 import type { Context } from '../context.ts';
-import { printable } from '../format/cells.ts';
 import { nodeTarget } from '../target.ts';
 import { command, quiet, type Registration } from './register.ts';
 

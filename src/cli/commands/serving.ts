@@ -1,11 +1,11 @@
 /**
  * The commands that make and end mounts: mount, umount, daemon, and what mount(8) calls.
  */
+import { printable } from '../../base/printable.ts';
 import { unmount } from '../../daemon/registry/unmount.ts';
 import { describeHolders } from '../../daemon/registry/holders.ts';
 import { daemonHere } from '../daemon-command.ts';
 import { DAEMON_ROWS } from '../daemon-options.ts';
-import { printable } from '../format/cells.ts';
 import { announcement, mountHere, mountInBackground } from '../mount-command.ts';
 import { mountHelper } from '../mount-helper-command.ts';
 import { loadUnmount } from '../native.ts';

@@ -34,7 +34,12 @@ _dlfs() {
   lines=(\${lines:#})
   (( \${#lines} )) && compadd -- "\${lines[@]}"
 }
-compdef _dlfs dlfs
+# Sourced, it registers itself; as a file _dlfs of $fpath it is called right away.
+if [[ \${funcstack[1]} == _dlfs ]]; then
+  _dlfs "$@"
+else
+  compdef _dlfs dlfs
+fi
 `;
 
 const FISH = `# fish completion of dlfs: dlfs completion fish | source

@@ -1,9 +1,9 @@
 /**
  * `dlfs delete NAME`: ends a dataset.
  */
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
 import type { Context } from '../context.ts';
-import { printable } from '../format/cells.ts';
 import { datasetTarget, nameOf, type TargetOptions } from '../target.ts';
 
 /** What the options say. */

@@ -2,13 +2,13 @@
  * `dlfs describe NAME`: all that is known of one dataset, for a person.
  */
 import { stringify } from 'yaml';
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
 import type { DatasetView } from '../../daemon/api/contract/dataset-view.ts';
 import { fullName } from '../../daemon/api/contract/names.ts';
 import type { Context } from '../context.ts';
 import { writeDocument, writeFields, writeTable, type Format } from '../format/documents.ts';
 import { age, count } from '../format/human.ts';
-import { printable } from '../format/cells.ts';
 import type { Output } from '../output.ts';
 import { datasetTarget, type TargetOptions } from '../target.ts';
 
@@ -55,7 +55,7 @@ function describe(dataset: DatasetView, now: number, output: Output): void {
       { title: 'STATUS', cell: ({ status }) => [status, status === 'True' ? 'good' : 'warning'] },
       { title: 'SINCE', cell: ({ since }) => age(now, since) },
       { title: 'REASON', cell: ({ reason }) => reason },
-      { title: 'MESSAGE', cell: ({ message }) => message },
+      { title: 'MESSAGE', folds: true, cell: ({ message }) => message },
     ],
     dataset.conditions,
     'table',

@@ -1,10 +1,11 @@
 /**
  * `dlfs get [NAME]`: datasets as a table, in YAML as manifests that `dlfs apply` takes again, or in JSON for programs.
  */
+import { printable } from '../../base/printable.ts';
 import type { DatasetView, Problem } from '../../daemon/api/contract/dataset-view.ts';
 import { fullName } from '../../daemon/api/contract/names.ts';
 import type { Context } from '../context.ts';
-import { printable, type Tone } from '../format/cells.ts';
+import type { Tone } from '../format/cells.ts';
 import { writeDocument, writeTable, type Format, type TableColumn } from '../format/documents.ts';
 import { count, UNKNOWN } from '../format/human.ts';
 import type { Output } from '../output.ts';
@@ -20,10 +21,10 @@ const TONES: Readonly<Record<DatasetView['phase'], Tone>> = {
 };
 
 const COLUMNS: readonly TableColumn<DatasetView>[] = [
-  { title: 'NAME', cell: (dataset) => fullName(dataset) },
+  { title: 'NAME', shrinks: 'last', cell: (dataset) => fullName(dataset) },
   { title: 'STATE', cell: ({ phase }) => [phase, TONES[phase]] },
-  { title: 'DIRECTORY', cell: ({ directory }) => directory },
-  { title: 'SOURCE', cell: ({ generation }) => generation?.source ?? UNKNOWN },
+  { title: 'DIRECTORY', shrinks: 'first', cell: ({ directory }) => directory },
+  { title: 'SOURCE', shrinks: 'first', cell: ({ generation }) => generation?.source ?? UNKNOWN },
   {
     ...{ title: 'FILES', align: 'right', wide: true },
     cell: ({ snapshot }) => (snapshot === null ? UNKNOWN : count(snapshot.files)),

@@ -30,12 +30,6 @@ export function painter(colour: boolean): Paint {
   };
 }
 
-/** Text without control characters: what comes from outside must not steer the terminal. */
-export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what this is about
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
-}
-
 /** Columns that a text takes. */
 export function width(text: string): number {
   return stringWidth(text);

@@ -5,8 +5,10 @@
  * 1. What programs read does not depend on whether a terminal is there.
  */
 import { stringify } from 'yaml';
+import { printable } from '../../base/printable.ts';
 import type { Output } from '../output.ts';
-import { fit, painter, printable, width, type Paint, type Tone } from './cells.ts';
+import { fit, painter, width, type Paint, type Tone } from './cells.ts';
+import { wrapped } from './wrapped.ts';
 
 /** What `-o` takes. */
 export const FORMATS = ['table', 'wide', 'json', 'yaml'] as const;
@@ -20,6 +22,10 @@ export interface TableColumn<Row> {
   readonly align?: 'left' | 'right';
   /** Only with `-o wide`. */
   readonly wide?: boolean;
+  /** May be cut in its middle where the terminal is too narrow, before others or only after them; not with `-o wide`. */
+  readonly shrinks?: 'first' | 'last';
+  /** Of the last: is folded under itself where the terminal is too narrow. */
+  readonly folds?: boolean;
   readonly cell: (row: Row) => string | readonly [text: string, tone: Tone];
 }
 
@@ -48,8 +54,27 @@ export function writeTable<Row>(
   const widths = shown.map(({ title }, index) =>
     cells.reduce((most, row) => Math.max(most, width(row[index]?.[0] ?? '')), title.length),
   );
+  const room = output.terminal ? output.size().columns : Infinity;
+  if (format === 'table') for (const turn of ['first', 'last'] as const) shrink(shown, widths, room, turn);
   const titles = shown.map(({ title }): readonly [string, Tone] => [title, 'title']);
-  for (const row of [titles, ...cells]) output.line(layOut(row, shown, widths, paint));
+  for (const row of [titles, ...cells]) for (const line of layOut(row, shown, widths, paint, room)) output.line(line);
+}
+
+/** The narrowest that a column is made. */
+const NARROWEST = 12;
+const GAP = '  ';
+
+/** Takes what is too much from the widest of the columns that may shrink, until the rows fit. */
+function shrink(columns: readonly TableColumn<never>[], widths: number[], room: number, turn: 'first' | 'last'): void {
+  const may = columns.flatMap(({ shrinks }, index) => (shrinks === turn ? [index] : []));
+  const total = (): number => widths.reduce((sum, one) => sum + one + GAP.length, -GAP.length);
+  for (let over = total() - room; over > 0; over = total() - room) {
+    const [widest] = may.toSorted((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
+    const has = widest === undefined ? 0 : (widths[widest] ?? 0);
+    if (widest === undefined || has <= NARROWEST) return;
+    const second = Math.max(NARROWEST, ...may.filter((index) => index !== widest).map((index) => widths[index] ?? 0));
+    widths[widest] = Math.max(NARROWEST, has - over, Math.min(has - 1, second));
+  }
 }
 
 function layOut(
@@ -57,16 +82,28 @@ function layOut(
   columns: readonly TableColumn<never>[],
   widths: readonly number[],
   paint: Paint,
-): string {
+  room: number,
+): string[] {
   const last = row.length - 1;
-  return row
+  const before = widths.slice(0, last).reduce((sum, one) => sum + one + GAP.length, 0);
+  let folded: readonly string[] = [];
+  const line = row
     .map(([text, tone], index) => {
-      const align = columns[index]?.align ?? 'left';
+      const { align = 'left', shrinks, folds = false } = columns[index] ?? {};
+      if (index !== last || align === 'right') return paint(tone, fit(text, widths[index] ?? 0, align));
       // The last column is not padded: a long line would break for nothing.
-      const laid = index === last && align === 'left' ? text : fit(text, widths[index] ?? 0, align);
-      return paint(tone, laid);
+      if (folds && room - before >= NARROWEST) {
+        const [first = '', ...more] = wrapped(text, room - before);
+        folded = more.map((rest) => ' '.repeat(before) + paint(tone, rest));
+        return paint(tone, first);
+      }
+      return paint(
+        tone,
+        shrinks !== undefined && width(text) > (widths[index] ?? 0) ? fit(text, widths[index] ?? 0, align) : text,
+      );
     })
-    .join('  ');
+    .join(GAP);
+  return [line, ...folded];
 }
 
 /** Writes names and values below each other, the names in one column; null leaves a line out. */

@@ -13,6 +13,11 @@ import type { Context } from '../context.ts';
 import { count, rate, seconds } from '../format/human.ts';
 import { nodeTarget } from '../target.ts';
 
+/** Columns of the bar itself. */
+const BAR = 12;
+/** Columns of what stands around it: brackets, blanks, `100%`, and one left free, where a terminal would break the line. */
+const AROUND = 10;
+
 /**
  * Watches a job until it has ended.
  * @returns how it ended
@@ -47,23 +52,26 @@ export function jobsCommand(client: ApiClient, id: string, context: Context): st
   return client.socket === usual ? `dlfs jobs ${id}` : `dlfs jobs ${id} --socket ${client.socket}`;
 }
 
-/** How far a job is, in words. */
-export function progressOf({ progress }: JobView): string {
+/** How far a job is, in words: while it runs how fast and how long still come first, since a narrow terminal cuts the end. */
+export function progressOf({ state, progress }: JobView): string {
   const { files, totalFiles, bytes, totalBytes, bytesPerSecond, left } = progress;
   const of = (total: string | null): string => (total === null ? '' : ` of ${total}`);
+  const isRunning = state === 'queued' || state === 'running';
   return [
-    `${count(files)}${of(totalFiles === null ? null : count(totalFiles))} files`,
+    ...(isRunning && bytesPerSecond > 0 ? [rate(bytesPerSecond)] : []),
+    ...(isRunning && left !== null ? [`${seconds(left)} left`] : []),
     `${formatSize(bytes)}${of(totalBytes === null ? null : formatSize(totalBytes))}`,
-    ...(bytesPerSecond > 0 ? [rate(bytesPerSecond)] : []),
-    ...(left === null ? [] : [`${seconds(left)} left`]),
+    `${count(files)}${of(totalFiles === null ? null : count(totalFiles))} files`,
   ].join(', ');
 }
 
 /** The bar; nothing where no terminal is. */
 class JobBar implements Disposable {
   readonly #bar: SingleBar | null;
+  readonly #stream: NodeJS.WriteStream | null;
 
   constructor(job: JobView, stream: NodeJS.WriteStream | null) {
+    this.#stream = stream;
     this.#bar =
       stream === null
         ? null
@@ -71,7 +79,7 @@ class JobBar implements Disposable {
             format: `${job.kind} [{bar}] {percentage}% {detail}`,
             barCompleteChar: '=',
             barIncompleteChar: ' ',
-            barsize: 20,
+            barsize: BAR,
             hideCursor: true,
             linewrap: false,
             clearOnComplete: true,
@@ -84,7 +92,9 @@ class JobBar implements Disposable {
     const { bytes, totalBytes, files, totalFiles } = job.progress;
     const known = totalBytes !== null && totalBytes > 0;
     this.#bar?.setTotal(known ? totalBytes : (totalFiles ?? 1) || 1);
-    this.#bar?.update(known ? bytes : totalFiles === null ? 0 : files, { detail: progressOf(job) });
+    const room = (this.#stream?.columns ?? 80) - job.kind.length - BAR - AROUND;
+    const detail = progressOf(job).slice(0, Math.max(0, room));
+    this.#bar?.update(known ? bytes : totalFiles === null ? 0 : files, { detail });
   }
 
   [Symbol.dispose](): void {

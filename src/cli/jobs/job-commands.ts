@@ -30,27 +30,54 @@ export type StartJob = (client: ApiClient, params: { namespace: string; name: st
  * @throws DlfsError as the job failed
  */
 export async function runJob(name: string, options: JobOptions, context: Context, start: StartJob): Promise<JobView> {
-  const { client, params } = await datasetTarget(name, options, context);
-  const job = await start(client, params);
-  if (options.detach === true) {
-    if (options.output === 'json' || options.output === 'yaml') writeDocument(job, options.output, context.output);
-    else context.output.line(`job ${job.id} started; watch it: ${jobsCommand(client, job.id, context)}`);
-    return job;
-  }
-  return await finish(client, job, options.output, context);
+  const { client, job } = await startJob(name, options, context, start);
+  if (options.output === 'json' || options.output === 'yaml') writeDocument(job, options.output, context.output);
+  else for (const line of linesOf(client, job, options, context)) context.output.line(line);
+  if (options.detach !== true) requireDone(job);
+  return job;
 }
 
-async function finish(client: ApiClient, job: JobView, format: Format, context: Context): Promise<JobView> {
+/**
+ * Starts a job and watches it to its end, unless told to leave it alone; says nothing of what came of it.
+ * @throws DlfsError where it cannot be started, or the daemon stops meanwhile
+ */
+export async function startJob(
+  name: string,
+  options: JobOptions,
+  context: Context,
+  start: StartJob,
+): Promise<{ readonly client: ApiClient; readonly job: JobView }> {
+  const { client, params } = await datasetTarget(name, options, context);
+  const started = await start(client, params);
+  return { client, job: options.detach === true ? started : await watched(client, started, context) };
+}
+
+/** What a person is told of a job that `startJob` gave. */
+export function linesOf(client: ApiClient, job: JobView, { detach }: JobOptions, context: Context): string[] {
+  if (detach !== true) return describeReport(job);
+  return [`job ${job.id} started; watch it: ${jobsCommand(client, job.id, context)}`];
+}
+
+/** Takes a job that has ended badly for an error. @throws DlfsError as it failed */
+export function requireDone(job: JobView): void {
+  if (job.state === 'failed') throw failureOf(job);
+  if (job.state === 'cancelled') throw new DlfsError('interrupted', `job ${job.id} was cancelled`);
+}
+
+async function watched(client: ApiClient, job: JobView, context: Context): Promise<JobView> {
   const done = await followJob(client, job, context);
   if (done.state === 'queued' || done.state === 'running') {
     const how = `when it is back: ${jobsCommand(client, job.id, context)}`;
     throw new DlfsError('no-daemon', `the daemon stopped before job ${job.id} ended; ${how}`);
   }
+  return done;
+}
+
+async function finish(client: ApiClient, job: JobView, format: Format, context: Context): Promise<void> {
+  const done = await watched(client, job, context);
   if (format === 'json' || format === 'yaml') writeDocument(done, format, context.output);
   else for (const line of describeReport(done)) context.output.line(line);
-  if (done.state === 'failed') throw failureOf(done);
-  if (done.state === 'cancelled') throw new DlfsError('interrupted', `job ${job.id} was cancelled`);
-  return done;
+  requireDone(done);
 }
 
 function failureOf({ id, error }: JobView): DlfsError {

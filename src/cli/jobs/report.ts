@@ -1,10 +1,10 @@
 /**
  * What came of a job, in words.
  */
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
 import type { JobView } from '../../daemon/api/contract/job-view.ts';
 import type { Failures, JobReport } from '../../daemon/jobs/job-types.ts';
-import { printable } from '../format/cells.ts';
 import { count, rate, seconds } from '../format/human.ts';
 
 /** Names of a sample that are shown. */
@@ -36,6 +36,14 @@ function describe(report: JobReport): string[] {
         ...describeFailures('could not be fetched', failed),
       ];
     }
+    case 'prefetch': {
+      const { files, totalFiles, fetchedBytes, residentBytes, full, failed } = report;
+      return [
+        `${count(files)} of ${count(totalFiles)} files: ${formatSize(residentBytes)} were cached, ${formatSize(fetchedBytes)} fetched`,
+        ...line(full ? 1 : 0, 'the cache has no room for the rest: nothing that is cached leaves for it'),
+        ...describeFailures('could not be fetched', failed),
+      ];
+    }
     case 'evict': {
       const { files, freedBytes, heldFiles, heldBytes, pinnedFiles, pinnedBytes, busyFiles } = report;
       return [
@@ -60,10 +68,13 @@ function describe(report: JobReport): string[] {
         ...line(damaged.blocks, `${count(damaged.blocks)} blocks are damaged${sampleOf(damaged.sample)}`),
         ...line(missing.blocks, `${count(missing.blocks)} blocks are missing${sampleOf(missing.sample)}`),
         ...line(orphans.files, `${count(orphans.files)} cache files belong to nothing: ${formatSize(orphans.bytes)}`),
-        ...line(orphans.excessFiles, `${count(orphans.excessFiles)} cache files have space that no block uses`),
+        ...line(
+          orphans.excessFiles,
+          `${count(orphans.excessFiles)} cache files have space that no block uses${repair ? '' : ': --repair gives it back'}`,
+        ),
         ...line(repaired.blocks, `${count(repaired.blocks)} blocks fetched again: ${formatSize(repaired.bytes)}`),
         ...describeFailures('could not be repaired', notRepaired),
-        ...(bad > 0 && !repair
+        ...(damaged.blocks + missing.blocks > 0 && !repair
           ? ['damaged blocks are not served: they are fetched again when read, or now by --repair']
           : []),
       ];

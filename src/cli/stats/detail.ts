@@ -1,12 +1,13 @@
 /**
  * The statistics of one dataset as lines for a terminal.
  */
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
 import { fullName } from '../../daemon/api/contract/names.ts';
 import type { DatasetStats } from '../../daemon/api/contract/stats-view.ts';
-import { fit, printable, width, type Paint } from '../format/cells.ts';
+import { fit, width, type Paint } from '../format/cells.ts';
 import { count, percent, rate, seconds } from '../format/human.ts';
-import { wrapped } from '../text-table.ts';
+import { wrapped } from '../format/wrapped.ts';
 import type { ScreenSize } from './screen.ts';
 
 const NAME_COLUMNS = 10;
@@ -59,7 +60,9 @@ function fields({
     ],
     [
       'hits',
-      `${bar(hitRate.bytes)}of ${formatSize(reads.bytes)}; ${percent(hitRate.requests)} of ${count(reads.requests)} reads`,
+      reads.requests === 0
+        ? 'nothing was read yet'
+        : `${bar(hitRate.bytes)}of ${formatSize(reads.bytes)}; ${percent(hitRate.requests)} of ${count(reads.requests)} reads`,
     ],
     [
       'now',

@@ -7,9 +7,11 @@
  * Invariants:
  * 1. No line is wider than the terminal, and there are no more lines than it has.
  */
+import { printable } from '../../base/printable.ts';
 import { formatSize } from '../../base/size.ts';
+import { fullName } from '../../daemon/api/contract/names.ts';
 import type { DatasetStats, NodeStats } from '../../daemon/api/contract/stats-view.ts';
-import { fit, printable, width, type Paint, type Tone } from '../format/cells.ts';
+import { fit, width, type Paint, type Tone } from '../format/cells.ts';
 import { count, seconds } from '../format/human.ts';
 import { columnsFor, NAME_WIDTH, type StatsColumn } from './columns.ts';
 
@@ -106,7 +108,7 @@ function byNeed(a: DatasetStats, b: DatasetStats): number {
     b.now.readBytesPerSecond - a.now.readBytesPerSecond ||
     b.now.originBytesPerSecond - a.now.originBytesPerSecond ||
     b.cache.bytes - a.cache.bytes ||
-    (a.name < b.name ? -1 : 1)
+    (fullName(a) < fullName(b) ? -1 : 1)
   );
 }
 

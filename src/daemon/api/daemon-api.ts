@@ -61,7 +61,8 @@ export async function openDaemonApi(daemon: NodeDaemon, options: DaemonApiOption
   stack.use(await ApiServer.open({ socket, handlers: hostHandlers(host), clock, log: log.child('api') }));
   if (metrics !== null) {
     const source = { metrics: () => exposition(statistics.stats()), notReady: () => notReady(daemon) };
-    stack.use(await MetricsServer.open(metrics, source, log.child('metrics')));
+    const server = stack.use(await MetricsServer.open(metrics, source, log.child('metrics')));
+    log.child('metrics').info('metrics are served', { address: server.address });
   }
   return stack.move();
 }

@@ -6,7 +6,11 @@ import { checkBlockSize } from '../../cache/policy/geometry.ts';
 import { cacheTooSmall, memoryTooSmall } from '../../dataset/option-values.ts';
 import type { AccountLimits } from '../../cache/policy/space-ledger.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
+import { SOURCE_WORDS } from '../../dataset/source-words.ts';
 import type { OpenMode } from '../open-mode.ts';
+
+/** `all`: the dataset is fetched in the background, as far as there is room; `readahead`: what readers will probably want next. */
+export type PrefetchMode = 'readahead' | 'all';
 
 /** What of a dataset can change while it serves. */
 export interface LiveOptions {
@@ -17,6 +21,7 @@ export interface LiveOptions {
   readonly ioTimeoutMs: number;
   /** Entries of a complete listing at most. */
   readonly listLimit: number;
+  readonly prefetch: PrefetchMode;
 }
 
 /** What of a dataset only another mount can change. */
@@ -60,8 +65,9 @@ export function checkDatasetOptions(options: DatasetOptions, memory: number): vo
   const refuse = (what: string): never => {
     throw new DlfsError('invalid-argument', what);
   };
-  const cache = cacheTooSmall(options.quota.bytes, options.blockSize, '--block-size');
-  if (cache !== null) refuse(`--cache-size ${cache}`);
-  const buffers = memoryTooSmall(memory, options.blockSize, '--block-size');
+  const words = SOURCE_WORDS[options.source.written];
+  const cache = cacheTooSmall(options.quota.bytes, options.blockSize, words.blockSize);
+  if (cache !== null) refuse(`${words.cacheSize} ${cache}`);
+  const buffers = memoryTooSmall(memory, options.blockSize, words.blockSize);
   if (buffers !== null) refuse(`--memory ${buffers}`);
 }

@@ -68,7 +68,13 @@ export async function assemble(
       onVolumeEvent(event, { origin, store, scheduler, fills, readPath });
     }),
   );
-  const pins = new Pins({ index, log: log.child('pins') });
+  const pins = new Pins({
+    index,
+    log: log.child('pins'),
+    onMarked: () => {
+      store.countPinned();
+    },
+  });
   const store: BlockStore = owned.use(
     new BlockStore({
       host,
@@ -85,7 +91,7 @@ export async function assemble(
       log: log.child('cache'),
       busy: (ino) => scheduler.busy(ino),
       readers: (ino) => readPath.readersOf(ino),
-      pinned: (ino) => pins.isPinned(ino),
+      pins,
     }),
   );
   storage.proven = () => store.proven;
@@ -163,6 +169,9 @@ export async function assemble(
       onChanges: (changes, overflow) => {
         jobs.changed(changes, overflow);
       },
+      onComplete: () => {
+        jobs.listed();
+      },
       clock,
       random,
       log: log.child('snapshot'),
@@ -181,6 +190,7 @@ export async function assemble(
       objects: folder.objects,
       blockSize,
       memory: plane.memory,
+      prefetch: options.prefetch,
       clock,
       random,
       log,

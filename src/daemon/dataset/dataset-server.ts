@@ -9,6 +9,7 @@
  * 2. `start` either returns a dataset that answers, or throws a DlfsError and leaves nothing behind.
  * 3. Taking down: unmount, then no more fetches, then what is stored is committed, then the index is marked clean.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { BlockStore } from '../../cache/blocks/store.ts';
 import type { FetchScheduler } from '../../cache/fetch/scheduler.ts';
 import type { CacheIndex } from '../../cache/index/index.ts';
@@ -182,12 +183,14 @@ export class DatasetServer implements AsyncDisposable {
    * @throws DlfsError where blocks cannot be dropped
    */
   async reconfigure(live: LiveOptions): Promise<void> {
-    const { quota, refreshMs, ioTimeoutMs, listLimit } = live;
-    this.#options = { ...this.#options, quota, refreshMs, ioTimeoutMs, listLimit };
+    const { quota, refreshMs, ioTimeoutMs, listLimit, prefetch } = live;
+    const isOtherQuota = !isDeepStrictEqual(quota, this.#options.quota);
+    this.#options = { ...this.#options, quota, refreshMs, ioTimeoutMs, listLimit, prefetch };
     this.#parts.keeper.reconfigure({ refreshMs, listLimit });
     this.#parts.scheduler.ioTimeoutMs = ioTimeoutMs;
     this.#parts.mounts.setIoTimeout(ioTimeoutMs);
     await this.#parts.store.space.relimit(quota);
+    this.#parts.jobs.prefetch(prefetch, isOtherQuota);
   }
 
   /** Goes on with another way to the same bytes: other keys, another region. @throws DlfsError where that leads nowhere */
@@ -247,6 +250,8 @@ export class DatasetServer implements AsyncDisposable {
     this.#parts.mounts.replaced();
     const { quota } = this.#options;
     this.#parts.store.space.account.relimit({ ...quota, reserve: 0 });
+    // Nobody new comes to the old one.
+    this.#parts.jobs.prefetch('readahead', false);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

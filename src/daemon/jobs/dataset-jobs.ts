@@ -18,6 +18,7 @@ import type { z } from 'zod';
 import type { PIN } from '../api/contract/answers.ts';
 import type { JobView } from '../api/contract/job-view.ts';
 import type { DatasetRef } from '../api/contract/names.ts';
+import type { PrefetchMode } from '../dataset/dataset-options.ts';
 import type { DatasetJobParts } from './dataset-parts.ts';
 import { evictJob } from './evict-job.ts';
 import { filePage, type FilePage, type FilePageRequest } from './file-page.ts';
@@ -26,6 +27,8 @@ import { JobRunner } from './job-runner.ts';
 import { describeSpec, type Job, type JobSpec } from './job-types.ts';
 import { PinFollower } from './pin-follower.ts';
 import { pinJob } from './pin-job.ts';
+import { prefetchJob } from './prefetch-job.ts';
+import { Prefetcher } from './prefetcher.ts';
 import { refreshJob } from './refresh-job.ts';
 import { verifyJob } from './verify-job.ts';
 import { warmJob } from './warm-job.ts';
@@ -37,6 +40,8 @@ const JOBS_FOLDER = 'jobs';
 export interface DatasetJobsOptions extends Omit<DatasetJobParts, 'walk'> {
   /** The cache folder. */
   readonly folder: string;
+  /** Whether the dataset is fetched in the background, at first. */
+  readonly prefetch: PrefetchMode;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -52,6 +57,7 @@ export class DatasetJobs implements AsyncDisposable {
   readonly #parts: DatasetJobParts;
   readonly #follower: PinFollower;
   readonly #scrub: Scrub;
+  readonly #prefetcher: Prefetcher;
 
   constructor(options: DatasetJobsOptions) {
     const { index, keeper, store, fills, clock, random, log, folder } = options;
@@ -75,6 +81,7 @@ export class DatasetJobs implements AsyncDisposable {
       clock,
       log: log.child('scrub'),
     });
+    this.#prefetcher = new Prefetcher({ runner: this.runner, mode: options.prefetch, clock, log: log.child('jobs') });
   }
 
   /** Goes on with jobs of an earlier process, and starts what goes on by itself. */
@@ -82,6 +89,18 @@ export class DatasetJobs implements AsyncDisposable {
     await this.runner.resume();
     this.#follower.start();
     this.#scrub.start();
+    if (this.#parts.index.snapshot().complete) this.#prefetcher.listed();
+  }
+
+  /** A complete listing is in effect, the first one or one that has brought something new. */
+  listed(): void {
+    this.#prefetcher.listed();
+  }
+
+  /** Whether the dataset is fetched in the background, from now on; `isOtherQuota`: and it may have more room than before. */
+  prefetch(mode: PrefetchMode, isOtherQuota: boolean): void {
+    this.#prefetcher.mode = mode;
+    if (isOtherQuota) this.#prefetcher.roomier();
   }
 
   /** How far the scrub is. */
@@ -140,6 +159,7 @@ export class DatasetJobs implements AsyncDisposable {
       this.runner[Symbol.asyncDispose](),
       this.#follower[Symbol.asyncDispose](),
       this.#scrub[Symbol.asyncDispose](),
+      this.#prefetcher[Symbol.asyncDispose](),
     ]);
   }
 }
@@ -174,5 +194,7 @@ function bodyOf(parts: DatasetJobParts, spec: JobSpec): JobBody {
       return verifyJob(parts, spec);
     case 'refresh':
       return refreshJob(parts, spec);
+    case 'prefetch':
+      return prefetchJob(parts);
   }
 }

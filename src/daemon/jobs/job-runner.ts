@@ -13,7 +13,7 @@
  */
 import PQueue from 'p-queue';
 import type { Clock } from '../../base/clock.ts';
-import { DlfsError } from '../../base/errors.ts';
+import { DlfsError, type ErrorCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { JobBody, JobMaker } from './job-body.ts';
 import { JobRecords } from './job-records.ts';
@@ -37,9 +37,10 @@ const LANES: Readonly<Record<JobSpec['kind'], string>> = {
   evict: 'evict',
   verify: 'verify',
   refresh: 'refresh',
+  prefetch: 'prefetch',
 };
 const AT_ONCE: Readonly<Record<string, number>> = { fetch: 2 };
-/** Kinds that a restart goes on with; a listing is not worth it, the next one comes by itself. */
+/** Kinds that a restart goes on with. A listing is not worth it, the next one comes by itself; and so does what is fetched ahead. */
 const RESUMED: ReadonlySet<JobSpec['kind']> = new Set(['warm', 'pin', 'evict', 'verify']);
 
 const MAX_UNFINISHED = 100;
@@ -63,6 +64,9 @@ interface Entry {
   readonly wakes: Set<() => void>;
   done: Promise<void>;
 }
+
+/** Errors of jobs that are asked for wrongly. */
+const CALLERS_FAULT: ReadonlySet<ErrorCode> = new Set(['invalid-argument', 'not-found']);
 
 /** See the file's header. Disposing it stops all jobs; those that are resumed keep their records. */
 export class JobRunner implements AsyncDisposable {
@@ -136,7 +140,8 @@ export class JobRunner implements AsyncDisposable {
       if (text !== seen) yield job;
       seen = text;
       if (isFinal(job.state) || this.#closed || signal?.aborted === true) return;
-      await this.#moveOf(entry, signal);
+      // It may have ended while the watcher looked at it.
+      if (!isFinal(entry.job.state)) await this.#moveOf(entry, signal);
     }
   }
 
@@ -242,7 +247,9 @@ export class JobRunner implements AsyncDisposable {
 
   async #end(entry: Entry, state: 'done' | 'failed' | 'cancelled', error: DlfsError | null): Promise<void> {
     const { id, spec } = entry.job;
-    if (error !== null) this.#o.log.warn(`a job failed: ${error.message}`, { id, kind: spec.kind, err: error });
+    // A glob that matches nothing is told to whoever wrote it; it is no error of the dataset.
+    const level = error !== null && CALLERS_FAULT.has(error.code) ? 'info' : 'warn';
+    if (error !== null) this.#o.log[level](`a job failed: ${error.message}`, { id, kind: spec.kind, err: error });
     else this.#o.log.info(`a job is ${state}`, { id, kind: spec.kind });
     const told = error === null ? null : { code: error.code, message: error.describe() };
     // Its record goes first: whoever sees the end may count on its not coming back.

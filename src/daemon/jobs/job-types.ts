@@ -41,6 +41,8 @@ export const JOB_SPEC = z.discriminatedUnion('kind', [
   /** `repair`: fetch damaged blocks again at once, delete orphans. */
   z.strictObject({ kind: z.literal('verify'), repair: z.boolean(), bandwidth: BANDWIDTH }),
   z.strictObject({ kind: z.literal('refresh'), dryRun: z.boolean() }),
+  /** All files, as far as there is room: what `cache.prefetch: all` asks for. */
+  z.strictObject({ kind: z.literal('prefetch') }),
 ]);
 
 /** What a job is to do. */
@@ -130,8 +132,29 @@ export const REFRESH_REPORT = z.object({
   seconds: COUNT,
 });
 
+/** What came of fetching the whole dataset ahead. */
+export const PREFETCH_REPORT = z.object({
+  kind: z.literal('prefetch'),
+  /** Files that were dealt with, of all. */
+  files: COUNT,
+  totalFiles: COUNT,
+  fetchedBytes: COUNT,
+  /** On the disk before. */
+  residentBytes: COUNT,
+  /** The cache had no room for the rest. */
+  full: z.boolean(),
+  failed: FAILURES,
+  seconds: COUNT,
+});
+
 /** What came of a job. */
-export const JOB_REPORT = z.discriminatedUnion('kind', [WARM_REPORT, EVICT_REPORT, VERIFY_REPORT, REFRESH_REPORT]);
+export const JOB_REPORT = z.discriminatedUnion('kind', [
+  PREFETCH_REPORT,
+  WARM_REPORT,
+  EVICT_REPORT,
+  VERIFY_REPORT,
+  REFRESH_REPORT,
+]);
 
 /** States of a job; the last three are final. */
 export const JOB_STATE = z.enum(['queued', 'running', 'done', 'failed', 'cancelled']);
@@ -189,6 +212,7 @@ export function isFinal(state: JobState): boolean {
 /** What a job is to do, in a few words for people. */
 export function describeSpec(spec: JobSpec): string {
   if (spec.kind === 'refresh') return spec.dryRun ? 'dry run' : '';
+  if (spec.kind === 'prefetch') return 'everything that fits';
   if (spec.kind === 'verify') return spec.repair ? 'repair' : '';
   const globs = spec.globs.length > 3 ? [...spec.globs.slice(0, 3), `… ${spec.globs.length - 3} more`] : spec.globs;
   const what = globs.length === 0 ? 'everything' : globs.join(' ');

@@ -6,12 +6,10 @@
  *    (pin-follower.ts).
  * 2. More than the cache can hold is not pinned: nothing is left of the attempt.
  */
-import { GlobSet } from '../../dataset/glob/glob-set.ts';
+import type { GlobSet } from '../../dataset/glob/glob-set.ts';
 import type { DatasetJobParts } from './dataset-parts.ts';
 import type { JobBody } from './job-body.ts';
-import { measure, requireRoom } from './measure.ts';
-import { ProgressMeter } from './meter.ts';
-import { fetchAll, type WarmSpec } from './warm-job.ts';
+import { fetchJob, type WarmSpec } from './warm-job.ts';
 
 /** Objects marked at a time. */
 const PORTION = 1000;
@@ -21,30 +19,22 @@ const PORTION = 1000;
  * @throws DlfsError `invalid-argument` for what is no glob
  */
 export function pinJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
-  const set = GlobSet.compile(spec.globs);
-  return async ({ signal, show }) => {
-    const meter = new ProgressMeter(parts.clock);
-    show(meter.read);
-    await parts.store.flush();
-    const since = parts.clock.wall();
-    const measured = await measure(parts, set, meter, signal);
-    await requireRoom(parts, set, measured, signal);
+  return fetchJob(parts, spec, async (set, signal) => {
     await parts.pins.add(spec.globs, parts.clock.wall());
     await markPinned(parts, set, signal);
-    return await fetchAll(parts, set, { bandwidth: spec.bandwidth, since, meter, signal });
-  };
+  });
 }
 
 /** Takes what is cached already out of the order of eviction; what comes is taken out as it is committed. */
 async function markPinned(
-  { walk, index }: Pick<DatasetJobParts, 'walk' | 'index'>,
+  { walk, index, pins }: Pick<DatasetJobParts, 'walk' | 'index' | 'pins'>,
   set: GlobSet,
   signal: AbortSignal,
 ): Promise<void> {
   const cached: number[] = [];
   for await (const files of walk.files(set, { signal })) {
     for (const { node } of files) if (index.object(node.ino) !== null) cached.push(node.ino);
-    if (cached.length >= PORTION) await index.setPinned(cached.splice(0), true);
+    if (cached.length >= PORTION) await pins.mark(cached.splice(0));
   }
-  if (cached.length > 0) await index.setPinned(cached, true);
+  if (cached.length > 0) await pins.mark(cached);
 }

@@ -26,6 +26,19 @@ export interface WarmSpec {
  * @throws DlfsError `invalid-argument` for what is no glob
  */
 export function warmJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
+  return fetchJob(parts, spec, () => Promise.resolve());
+}
+
+/**
+ * A job that fetches all that globs mean.
+ * @param keep told once it is known that all of it matches and fits, before the first byte is fetched
+ * @throws DlfsError `invalid-argument` for what is no glob
+ */
+export function fetchJob(
+  parts: DatasetJobParts,
+  spec: WarmSpec,
+  keep: (set: GlobSet, signal: AbortSignal) => Promise<void>,
+): JobBody {
   const set = GlobSet.compile(spec.globs);
   return async ({ signal, show }) => {
     const meter = new ProgressMeter(parts.clock);
@@ -35,6 +48,7 @@ export function warmJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
     const since = parts.clock.wall();
     const measured = await measure(parts, set, meter, signal);
     await requireRoom(parts, set, measured, signal);
+    await keep(set, signal);
     return await fetchAll(parts, set, { bandwidth: spec.bandwidth, since, meter, signal });
   };
 }
@@ -43,7 +57,7 @@ export function warmJob(parts: DatasetJobParts, spec: WarmSpec): JobBody {
  * Fetches what a set of globs means; it is known to fit.
  * @throws DlfsError what stops it; what was fetched stays
  */
-export async function fetchAll(
+async function fetchAll(
   parts: DatasetJobParts,
   set: GlobSet,
   options: {

@@ -27,6 +27,15 @@ export const ALERTS: readonly AlertRule[] = [
     action: 'systemctl status dlfs; its mounts answer "Transport endpoint is not connected" until it is started again.',
   },
   {
+    alert: 'DlfsRestarts',
+    expr: 'resets(dlfs_uptime_seconds[1h]) >= 3',
+    for: '0m',
+    severity: 'critical',
+    summary: 'The dlfs daemon of {{ $labels.instance }} has started {{ $value }} times anew within an hour.',
+    action:
+      'journalctl -u dlfs and the kernel log say what ends it (memory, the watchdog, a crash); reads fail meanwhile.',
+  },
+  {
     alert: 'DlfsDatasetFailed',
     expr: 'dlfs_dataset_phase{phase="Failed"} == 1',
     for: '5m',

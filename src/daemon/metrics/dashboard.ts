@@ -17,12 +17,16 @@ export interface Panel {
   readonly title: string;
   /** What a person at night should know of it. */
   readonly description: string;
-  readonly kind: 'stat' | 'timeseries' | 'table';
+  readonly kind: 'stat' | 'timeseries';
   /** Grafana's name of a unit. */
   readonly unit: string;
   /** Of 24 columns. */
   readonly width: number;
   readonly queries: readonly PanelQuery[];
+  /** Series of which anything above zero is wrong, with their colour; a stat's others are never alarming. */
+  readonly alarms?: Readonly<Record<string, 'red' | 'orange'>>;
+  /** What an empty panel says, where empty is good news. */
+  readonly empty?: string;
 }
 
 /** A row of panels under a title. */
@@ -33,10 +37,17 @@ export interface PanelRow {
 
 const CHOSEN = 'instance=~"$instance",namespace=~"$namespace",dataset=~"$dataset"';
 const NODE = 'instance=~"$instance"';
-const LEGEND = '{{namespace}}/{{dataset}}';
+/** A dataset without namespace has an empty one: no stroke between, which would make a path of its name. */
+const LEGEND = '{{namespace}} {{dataset}}';
+/** Lines that a person can still tell apart; a node may have hundreds of datasets. */
+const MOST = 20;
 
+/** The datasets with the highest values, those of all chosen instances together. */
+const top = (expr: string, by = 'namespace, dataset'): string => `topk(${MOST}, sum by (${by}) (${expr}))`;
+const rateOf = (name: string): string => `rate(${name}{${CHOSEN}}[$__rate_interval])`;
 /** Rate of a counter, by dataset. */
-const rate = (name: string): string => `sum by (namespace, dataset) (rate(${name}{${CHOSEN}}[$__rate_interval]))`;
+const rate = (name: string): string => top(rateOf(name));
+const sum = (expr: string): string => `sum by (namespace, dataset) (${expr})`;
 
 /** The rows, from the top. */
 export const DASHBOARD: readonly PanelRow[] = [
@@ -44,32 +55,70 @@ export const DASHBOARD: readonly PanelRow[] = [
     title: 'Is all well',
     panels: [
       {
-        ...{ title: 'Datasets', kind: 'stat', unit: 'short', width: 6 },
+        ...{ title: 'Daemons', kind: 'stat', unit: 'short', width: 5 },
+        description:
+          'Processes that answer, those that do not (their mounts are dead), and how often one began anew in a day.',
+        queries: [
+          { expr: `sum(up{job="dlfs",${NODE}})`, legend: 'up' },
+          { expr: `sum(1 - up{job="dlfs",${NODE}})`, legend: 'down' },
+          { expr: `sum(resets(dlfs_uptime_seconds{${NODE}}[1d]))`, legend: 'restarts' },
+        ],
+        alarms: { down: 'red', restarts: 'orange' },
+      },
+      {
+        ...{ title: 'Datasets', kind: 'stat', unit: 'short', width: 7 },
         description:
           'By phase. Failed: not served at all; Degraded: served, but something is wrong (dlfs describe NAME).',
         queries: [{ expr: `sum by (phase) (dlfs_datasets{${NODE}})`, legend: '{{phase}}' }],
+        alarms: { Failed: 'red', Degraded: 'orange' },
       },
       {
-        ...{ title: 'Failed reads', kind: 'stat', unit: 'reqps', width: 6 },
+        ...{ title: 'Failed reads', kind: 'stat', unit: 'reqps', width: 4 },
         description: 'Reads that ended with an error: an application has seen each of them.',
         queries: [
           { expr: `sum(rate(dlfs_dataset_failed_reads_total{${NODE}}[$__rate_interval]))`, legend: 'failed reads' },
         ],
+        alarms: { 'failed reads': 'red' },
       },
       {
-        ...{ title: 'Cache disk', kind: 'stat', unit: 'short', width: 6 },
-        description: 'floor: evicting to keep the disk free; bypass: no room, serving without caching.',
+        ...{ title: 'Cache disks, by state', kind: 'stat', unit: 'short', width: 5 },
+        description:
+          'How many nodes are in each. quota: evicting for --cache-size, as a full cache does; floor: evicting to keep the disk free; bypass: no room, serving without caching.',
         queries: [{ expr: `sum by (state) (dlfs_cache_state{${NODE}})`, legend: '{{state}}' }],
+        alarms: { bypass: 'red', floor: 'orange' },
       },
       {
-        ...{ title: 'Damaged blocks', kind: 'stat', unit: 'short', width: 6 },
-        description: 'Cached blocks that failed their hash and were fetched again, in a day: a disk to look at.',
+        ...{ title: 'Damaged blocks, 24 h', kind: 'stat', unit: 'short', width: 3 },
+        description: 'Cached blocks that failed their hash and were fetched again: a disk to look at.',
         queries: [{ expr: `sum(increase(dlfs_dataset_lost_blocks_total{${NODE}}[1d]))`, legend: 'blocks' }],
+        alarms: { blocks: 'red' },
+      },
+      {
+        ...{ title: 'Datasets that are not Ready', kind: 'timeseries', unit: 'short', width: 12 },
+        description: 'Which, and since when: on how many nodes. dlfs describe NAME there says why.',
+        queries: [
+          {
+            expr: `sum by (namespace, dataset, phase) (dlfs_dataset_phase{${CHOSEN},phase!="Ready"}) > 0`,
+            legend: `${LEGEND} {{phase}}`,
+          },
+        ],
+        empty: 'All are Ready',
+      },
+      {
+        ...{ title: 'Errors by code, a minute', kind: 'timeseries', unit: 'short', width: 12 },
+        description: 'docs/SEMANTICS.md says what each code means.',
+        queries: [
+          {
+            expr: `60 * ${top(rateOf('dlfs_dataset_errors_total'), 'namespace, dataset, code')} > 0`,
+            legend: `${LEGEND} {{code}}`,
+          },
+        ],
+        empty: 'No errors',
       },
     ],
   },
   {
-    title: 'What readers get',
+    title: `What readers get (the ${MOST} datasets with most)`,
     panels: [
       {
         ...{ title: 'Read', kind: 'timeseries', unit: 'Bps', width: 8 },
@@ -78,16 +127,28 @@ export const DASHBOARD: readonly PanelRow[] = [
       },
       {
         ...{ title: 'Hit rate by bytes', kind: 'timeseries', unit: 'percentunit', width: 8 },
-        description: 'Share of the bytes that came from the local disk.',
+        description: `Share of the bytes that came from the local disk; the ${MOST} lowest. No line: nothing is read.`,
         queries: [
           {
-            expr: `${rate('dlfs_dataset_hit_bytes_total')} / ${rate('dlfs_dataset_read_bytes_total')}`,
+            expr: `bottomk(${MOST}, ${sum(rateOf('dlfs_dataset_hit_bytes_total'))} / (${sum(rateOf('dlfs_dataset_read_bytes_total'))} > 0))`,
             legend: LEGEND,
           },
         ],
+        empty: 'Nothing is read',
       },
       {
-        ...{ title: 'Readers waiting, by what for', kind: 'timeseries', unit: 'short', width: 8 },
+        ...{ title: 'Mean wait of a read', kind: 'timeseries', unit: 's', width: 8 },
+        description: 'Origin, disk and queue together, over hits and misses; the highest. No line: nothing is read.',
+        queries: [
+          {
+            expr: `topk(${MOST}, ${sum(`rate(dlfs_dataset_wait_seconds_total{${CHOSEN},for!="metadata"}[$__rate_interval])`)} / (${sum(rateOf('dlfs_dataset_reads_total'))} > 0))`,
+            legend: LEGEND,
+          },
+        ],
+        empty: 'Nothing is read',
+      },
+      {
+        ...{ title: 'Readers waiting, by what for', kind: 'timeseries', unit: 'short', width: 12 },
         description:
           'Seconds waited a second, that is readers that wait at once. origin: the bucket; disk: the cache disk; queue: a turn; metadata: names.',
         queries: [
@@ -98,24 +159,14 @@ export const DASHBOARD: readonly PanelRow[] = [
         ],
       },
       {
-        ...{ title: 'Errors by code', kind: 'timeseries', unit: 'short', width: 12 },
-        description: 'docs/SEMANTICS.md says what each code means.',
-        queries: [
-          {
-            expr: `sum by (dataset, code) (increase(dlfs_dataset_errors_total{${CHOSEN}}[$__rate_interval]))`,
-            legend: '{{dataset}} {{code}}',
-          },
-        ],
-      },
-      {
         ...{ title: 'Time saved (estimate)', kind: 'timeseries', unit: 's', width: 12 },
-        description: 'Bytes from the cache ÷ the measured rate of the origin.',
-        queries: [{ expr: `dlfs_dataset_time_saved_seconds{${CHOSEN}}`, legend: LEGEND }],
+        description: 'Since the start of the process: bytes from the cache ÷ the measured rate of the origin.',
+        queries: [{ expr: top(`dlfs_dataset_time_saved_seconds{${CHOSEN}}`), legend: LEGEND }],
       },
     ],
   },
   {
-    title: 'The origin',
+    title: `The origin (the ${MOST} datasets with most)`,
     panels: [
       {
         ...{ title: 'From the origin', kind: 'timeseries', unit: 'Bps', width: 8 },
@@ -134,8 +185,8 @@ export const DASHBOARD: readonly PanelRow[] = [
         ...{ title: 'In flight, and waiting', kind: 'timeseries', unit: 'short', width: 8 },
         description: 'What waits long is held back by the origin (503), the memory (--memory), or the adaptive limit.',
         queries: [
-          { expr: `dlfs_dataset_origin_in_flight{${CHOSEN}}`, legend: `${LEGEND} in flight` },
-          { expr: `dlfs_dataset_origin_queued{${CHOSEN}}`, legend: `${LEGEND} queued` },
+          { expr: top(`dlfs_dataset_origin_in_flight{${CHOSEN}}`), legend: `${LEGEND} in flight` },
+          { expr: top(`dlfs_dataset_origin_queued{${CHOSEN}}`), legend: `${LEGEND} queued` },
         ],
       },
       {
@@ -148,27 +199,34 @@ export const DASHBOARD: readonly PanelRow[] = [
       },
       {
         ...{ title: 'Fetched ahead in vain', kind: 'timeseries', unit: 'percentunit', width: 12 },
-        description: 'Share of what was fetched ahead of late that nobody read; without readahead there is no line.',
-        queries: [{ expr: `dlfs_dataset_prefetch_wasted_ratio{${CHOSEN}}`, legend: LEGEND }],
+        description:
+          'Share of what was fetched ahead of late that nobody read, the worst instance; without readahead there is no line.',
+        queries: [
+          {
+            expr: `topk(${MOST}, max by (namespace, dataset) (dlfs_dataset_prefetch_wasted_ratio{${CHOSEN}}))`,
+            legend: LEGEND,
+          },
+        ],
+        empty: 'Nothing was fetched ahead',
       },
     ],
   },
   {
-    title: 'The cache',
+    title: `The cache (the ${MOST} datasets with most)`,
     panels: [
       {
         ...{ title: 'Cached', kind: 'timeseries', unit: 'bytes', width: 8 },
-        description: 'Allocated bytes by dataset, and what all may have.',
-        queries: [
-          { expr: `dlfs_dataset_cache_bytes{${CHOSEN}}`, legend: LEGEND },
-          { expr: `dlfs_cache_limit_bytes{${NODE}}`, legend: 'limit {{instance}}' },
-        ],
+        description: 'Allocated bytes by dataset.',
+        queries: [{ expr: top(`dlfs_dataset_cache_bytes{${CHOSEN}}`), legend: LEGEND }],
       },
       {
         ...{ title: 'Share of the dataset', kind: 'timeseries', unit: 'percentunit', width: 8 },
-        description: 'Cached of all bytes.',
+        description: 'Cached of all bytes, those of all chosen instances together.',
         queries: [
-          { expr: `dlfs_dataset_cache_bytes{${CHOSEN}} / (dlfs_dataset_bytes{${CHOSEN}} > 0)`, legend: LEGEND },
+          {
+            expr: `topk(${MOST}, clamp_max(${sum(`dlfs_dataset_cache_bytes{${CHOSEN}}`)} / (${sum(`dlfs_dataset_bytes{${CHOSEN}}`)} > 0), 1))`,
+            legend: LEGEND,
+          },
         ],
       },
       {
@@ -178,7 +236,15 @@ export const DASHBOARD: readonly PanelRow[] = [
         queries: [{ expr: rate('dlfs_dataset_evicted_bytes_total'), legend: LEGEND }],
       },
       {
-        ...{ title: 'Free space of the disk', kind: 'timeseries', unit: 'bytes', width: 12 },
+        ...{ title: 'Cache of the node', kind: 'timeseries', unit: 'bytes', width: 8 },
+        description: 'All datasets together, and what they may have (--cache-size, or the disk).',
+        queries: [
+          { expr: `dlfs_cache_bytes{${NODE}}`, legend: 'cached {{instance}}' },
+          { expr: `dlfs_cache_limit_bytes{${NODE}}`, legend: 'limit {{instance}}' },
+        ],
+      },
+      {
+        ...{ title: 'Free space of the disk', kind: 'timeseries', unit: 'bytes', width: 8 },
         description: 'Below the floor the cache shrinks for others.',
         queries: [
           { expr: `dlfs_cache_disk_free_bytes{${NODE}}`, legend: 'free {{instance}}' },
@@ -186,9 +252,9 @@ export const DASHBOARD: readonly PanelRow[] = [
         ],
       },
       {
-        ...{ title: 'Pinned', kind: 'timeseries', unit: 'bytes', width: 12 },
+        ...{ title: 'Pinned', kind: 'timeseries', unit: 'bytes', width: 8 },
         description: 'Cached bytes that never leave.',
-        queries: [{ expr: `dlfs_dataset_pinned_bytes{${CHOSEN}}`, legend: LEGEND }],
+        queries: [{ expr: top(`dlfs_dataset_pinned_bytes{${CHOSEN}}`), legend: LEGEND }],
       },
     ],
   },
@@ -211,7 +277,8 @@ export const DASHBOARD: readonly PanelRow[] = [
       },
       {
         ...{ title: 'Descriptors and threads', kind: 'timeseries', unit: 'short', width: 8 },
-        description: 'Neither grows with the number of datasets; descriptors follow the cached files in use.',
+        description:
+          'Threads do not grow with the number of datasets; descriptors do, some ten each, and follow the cached files in use.',
         queries: [
           { expr: `dlfs_open_descriptors{${NODE}}`, legend: 'descriptors {{instance}}' },
           { expr: `dlfs_threads{${NODE}}`, legend: 'threads {{instance}}' },
@@ -262,8 +329,8 @@ export function grafanaDashboard(): Record<string, unknown> {
       list: [
         SOURCE,
         variable('instance', 'dlfs_info', 'instance'),
-        variable('namespace', 'dlfs_dataset_files', 'namespace'),
-        variable('dataset', 'dlfs_dataset_files', 'dataset'),
+        variable('namespace', `dlfs_dataset_files{${NODE}}`, 'namespace'),
+        variable('dataset', `dlfs_dataset_files{${NODE},namespace=~"$namespace"}`, 'dataset'),
       ],
     },
     panels,
@@ -289,12 +356,8 @@ function variable(name: string, metric: string, label: string): Record<string, u
   };
 }
 
-function panelOf(
-  { title, description, kind, unit, width, queries }: Panel,
-  id: number,
-  x: number,
-  y: number,
-): Record<string, unknown> {
+function panelOf(panel: Panel, id: number, x: number, y: number): Record<string, unknown> {
+  const { title, description, kind, width, queries } = panel;
   return {
     id,
     type: kind,
@@ -302,11 +365,27 @@ function panelOf(
     description,
     datasource: DATASOURCE,
     gridPos: { x, y, w: width, h: HEIGHT },
-    fieldConfig: { defaults: { unit, ...(kind === 'timeseries' ? { min: 0 } : {}) }, overrides: [] },
+    fieldConfig: fieldsOf(panel),
     options:
       kind === 'timeseries'
-        ? { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } }
-        : {},
+        ? {
+            // A table: which line is the highest is what is asked of many datasets.
+            legend: {
+              displayMode: 'table',
+              placement: 'bottom',
+              calcs: ['lastNotNull', 'max'],
+              sortBy: 'Max',
+              sortDesc: true,
+            },
+            tooltip: { mode: 'multi', sort: 'desc' },
+          }
+        : {
+            // The last value even where it is none: what does not answer must not look as it did when it did.
+            reduceOptions: { calcs: ['last'], fields: '', values: false },
+            colorMode: 'background',
+            graphMode: 'none',
+            textMode: 'value_and_name',
+          },
     targets: queries.map(({ expr, legend }, index) => ({
       refId: String.fromCharCode(65 + index),
       datasource: DATASOURCE,
@@ -315,4 +394,26 @@ function panelOf(
       range: true,
     })),
   };
+}
+
+/** Unit, and colours: Grafana's own thresholds would paint everything from 80 on red. */
+function fieldsOf({ kind, unit, alarms = {}, empty }: Panel): Record<string, unknown> {
+  const defaults = {
+    unit,
+    ...(empty === undefined ? {} : { noValue: empty }),
+    ...(kind === 'stat'
+      ? { ...(unit === 'short' ? { decimals: 0 } : {}), thresholds: steps('transparent') }
+      : { min: 0, custom: { spanNulls: false, fillOpacity: 10 } }),
+  };
+  const overrides = Object.entries(alarms).map(([name, colour]) => ({
+    matcher: { id: 'byName', options: name },
+    properties: [{ id: 'thresholds', value: steps('green', colour) }],
+  }));
+  return { defaults, overrides };
+}
+
+/** A colour, and another for all that is above zero. */
+function steps(base: string, above?: string): Record<string, unknown> {
+  const first = { color: base, value: null };
+  return { mode: 'absolute', steps: above === undefined ? [first] : [first, { color: above, value: 1e-9 }] };
 }

@@ -7,6 +7,7 @@
  * 1. Labels have bounded values: datasets of this node, codes of the closed set, a handful of words. Never a path, a key, a pid.
  * 2. Names follow Prometheus' rules: base units, `_total` for counters.
  */
+import { EXIT, EXIT_CODE_OF } from '../../base/errors/exit.ts';
 import type { DatasetStats, NodeStats } from '../api/contract/stats-view.ts';
 
 /** A value with the labels that tell it from its siblings. */
@@ -36,10 +37,22 @@ export interface DatasetMetric extends Common {
 /** One metric. */
 export type Metric = NodeMetric | DatasetMetric;
 
+/** Classes of errors that reading a dataset may meet. */
+const READING: ReadonlySet<number> = new Set([EXIT.access, EXIT.data, EXIT.endpoint, EXIT.cache]);
 /** States of a cache. */
 const CACHE_STATES = ['normal', 'quota', 'floor', 'bypass'] as const;
 /** Phases of a dataset. */
 const PHASES = ['Pending', 'Ready', 'Degraded', 'Failed', 'Terminating'] as const;
+
+/**
+ * A zero for each error that reading may meet: origin, data, access, cache. A counter that appears with its first error has no
+ * increase that Prometheus could see, so that the one error which matters would be missing.
+ */
+const NO_ERRORS: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(EXIT_CODE_OF)
+    .filter(([, exit]) => READING.has(exit))
+    .map(([code]) => [code, 0]),
+);
 
 /** A value without further labels; null: not known, no sample. */
 const one = (value: number | null): readonly Sample[] => (value === null ? [] : [[{}, value]]);
@@ -208,7 +221,7 @@ export const METRICS: readonly Metric[] = [
     'counter',
     'errors_total',
     'Errors by code (docs/SEMANTICS.md).',
-    ({ errors }) => Object.entries(errors).map(([code, value]): Sample => [{ code }, value]),
+    ({ errors }) => Object.entries({ ...NO_ERRORS, ...errors }).map(([code, value]): Sample => [{ code }, value]),
     ['code'],
   ),
 ];

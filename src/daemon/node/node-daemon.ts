@@ -267,7 +267,7 @@ export class NodeDaemon implements AsyncDisposable {
   }
 
   #specOf(manifest: Manifest<'node'>): DatasetSpec {
-    const { source, cacheBytes, cacheFiles, reserveBytes, blockSize, open, uid, gid, fileMode, dirMode, ...times } =
+    const { source, cacheBytes, cacheFiles, reserveBytes, blockSize, open, uid, gid, fileMode, dirMode, ...rest } =
       datasetSettings(manifest);
     return {
       source,
@@ -278,9 +278,10 @@ export class NodeDaemon implements AsyncDisposable {
       gid,
       fileMode,
       dirMode,
-      refreshMs: times.refreshMs,
-      ioTimeoutMs: times.ioTimeoutMs,
+      refreshMs: rest.refreshMs,
+      ioTimeoutMs: rest.ioTimeoutMs,
       listLimit: this.options.listLimit,
+      prefetch: rest.prefetch,
     };
   }
 

@@ -45,6 +45,7 @@ export type DatasetSpec = Pick<
   | 'refreshMs'
   | 'ioTimeoutMs'
   | 'listLimit'
+  | 'prefetch'
 >;
 
 /** What a dataset is served with. */

@@ -39,7 +39,7 @@ export function datasetStats(hosted: HostedDataset, traffic: TrafficMeter): Data
       files: Math.max(0, cache.files),
       // Allocated bytes are whole disk blocks: a dataset that is cached as a whole takes a little more than its bytes.
       share: snapshot.complete && snapshot.bytes > 0 ? Math.min(1, Math.max(0, cache.bytes) / snapshot.bytes) : null,
-      pinnedBytes: server.index.pinnedBytes(),
+      pinnedBytes: server.index.totals().pinnedBytes,
       quotaBytes: Number.isFinite(quota.bytes) ? quota.bytes : null,
       quotaFiles: limit,
       reserveBytes: quota.reserve,

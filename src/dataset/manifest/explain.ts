@@ -7,7 +7,7 @@
  */
 import type { z } from 'zod';
 import { FIELDS } from './fields.ts';
-import { nearest, printable } from './names.ts';
+import { nearest, shown } from './names.ts';
 import { MANIFEST_SCHEMAS, type Profile } from './schema.ts';
 import { fieldsOf, schemaAt, shapeOf } from './schema-walk.ts';
 
@@ -89,7 +89,7 @@ function unknownField(key: string, path: readonly PropertyKey[], profile: Profil
     FIELDS.find(({ option }) => option === key)?.path ??
     fieldsOf(schema).find((field) => field.path.endsWith(`.${key}`))?.path;
   if (elsewhere !== undefined) return `unknown field here; did you mean ${elsewhere}?`;
-  return `unknown field; known here: ${known.map(printable).join(', ')}`;
+  return `unknown field; known here: ${known.map(shown).join(', ')}`;
 }
 
 /** The value at a path; undefined where there is none. */

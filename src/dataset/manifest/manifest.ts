@@ -12,7 +12,7 @@ import type { z } from 'zod';
 import { DlfsError } from '../../base/errors.ts';
 import { explainIssue, valueAt, type Refusal } from './explain.ts';
 import { findInlineKeys } from './inline-keys.ts';
-import { fullName, printable, wrongWithName, wrongWithNamespace } from './names.ts';
+import { fullName, shown, wrongWithName, wrongWithNamespace } from './names.ts';
 import { describeProblem, type ManifestProblem } from './problem.ts';
 import { MANIFEST_SCHEMAS, type CompleteManifest, type Profile, type WrittenManifest } from './schema.ts';
 import { inOrder } from './schema-walk.ts';
@@ -65,7 +65,7 @@ export function checkManifest<P extends Profile>(value: unknown, profile: P, pla
   if (!parsed.success || refusals.length > 0) {
     const problems = refusals.slice(0, MAX_PROBLEMS).map(({ path, message, about, at = path }): ManifestProblem => {
       const place = placeOf?.(at, about);
-      const words = path.map((part) => printable(String(part))).join('.');
+      const words = path.map((part) => shown(String(part))).join('.');
       return { path: words, message, line: place?.line ?? null, column: place?.column ?? null, dataset };
     });
     return { manifest: null, problems };

@@ -10,6 +10,7 @@
  */
 import { closest, distance } from 'fastest-levenshtein';
 import { DlfsError } from '../../base/errors.ts';
+import { printable } from '../../base/printable.ts';
 
 /** DNS-1123 label (RFC 1123 section 2.1): names of namespaces. */
 const LABEL = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
@@ -80,11 +81,11 @@ export function parseName(name: string, namespace: string | null): DatasetName {
   if (namespace !== null) {
     const wrong = wrongWithNamespace(namespace);
     if (wrong !== null)
-      throw new DlfsError('invalid-argument', `"${printable(namespace)}" cannot be a namespace: ${wrong}`);
+      throw new DlfsError('invalid-argument', `"${shown(namespace)}" cannot be a namespace: ${wrong}`);
   }
   const wrong = wrongWithName(name);
   if (wrong !== null)
-    throw new DlfsError('invalid-argument', `"${printable(name)}" cannot be the name of a dataset: ${wrong}`);
+    throw new DlfsError('invalid-argument', `"${shown(name)}" cannot be the name of a dataset: ${wrong}`);
   return { namespace, name };
 }
 
@@ -128,7 +129,6 @@ export function nearest(word: string, known: readonly string[]): string | null {
 }
 
 /** Text from outside for a message: short, without control characters. */
-export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex -- a terminal must not obey what was pasted
-  return text.slice(0, 100).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
+export function shown(text: string): string {
+  return printable(text.slice(0, 100));
 }

@@ -8,7 +8,8 @@
 import { checkManifest, type Manifest } from './manifest.ts';
 import type { ManifestProblem } from './problem.ts';
 import type { Profile } from './schema.ts';
-import { parseYamlDocuments } from './yaml-documents.ts';
+import { isList } from './json-list.ts';
+import { parseYamlDocuments, type YamlDocument } from './yaml-documents.ts';
 
 /** A manifest and where it begins. */
 export interface PlacedManifest<P extends Profile = Profile> {
@@ -25,7 +26,7 @@ export interface ReadManifests<P extends Profile = Profile> {
 }
 
 /**
- * Reads YAML (documents divided by `---`) or JSON. The event loop gets its turn between documents.
+ * Reads YAML (documents divided by `---`) or JSON, and Lists (`apiVersion: v1, kind: List, items`) in both. The event loop gets its turn between documents.
  * @param text from outside; at most `MAX_TEXT` characters are looked at
  */
 export async function readManifests<P extends Profile>(text: string, profile: P): Promise<ReadManifests<P>> {
@@ -36,11 +37,22 @@ export async function readManifests<P extends Profile>(text: string, profile: P)
       problems.push(...document.problems.map((problem) => ({ path: '', dataset: null, ...problem })));
       continue;
     }
-    const checked = checkManifest(document.value, profile, document.placeOf);
-    problems.push(...checked.problems);
-    if (checked.manifest !== null) {
-      manifests.push({ manifest: checked.manifest, line: document.placeOf(['metadata', 'name'], 'key').line });
+    for (const { value, placeOf } of objectsOf(document)) {
+      const checked = checkManifest(value, profile, placeOf);
+      problems.push(...checked.problems);
+      if (checked.manifest !== null) {
+        manifests.push({ manifest: checked.manifest, line: placeOf(['metadata', 'name'], 'key').line });
+      }
     }
   }
   return { manifests, problems };
+}
+
+/** A document, or the items of a List, each with its own places. */
+function objectsOf({ value, placeOf }: YamlDocument): Pick<YamlDocument, 'value' | 'placeOf'>[] {
+  if (!isList(value)) return [{ value, placeOf }];
+  return value.items.map((item, index) => ({
+    value: item,
+    placeOf: (path, what) => placeOf(['items', index, ...path], what),
+  }));
 }

@@ -267,7 +267,7 @@ const cache = z
       .enum(PREFETCH_MODES, 'write readahead or all')
       .default('readahead')
       .describe(
-        '`readahead`: what readers will probably want next; `all`: also, in the background, every file of each new snapshot',
+        '`readahead`: what readers will probably want next; `all`: also, in the background, every file of each new snapshot, by a job, into room that is free: nothing that is cached leaves for it',
       ),
   })
   .superRefine(({ quota, reserve, blockSize }, context) => {

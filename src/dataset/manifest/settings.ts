@@ -83,6 +83,7 @@ export function sourceOptions(manifest: Manifest<'node'>): SourceOptions {
     caFile: caFile ?? null,
     caPem: ca?.pem ?? null,
     requesterPays,
+    written: 'manifest',
   };
 }
 

@@ -25,6 +25,7 @@ import {
   type ParsedNode,
   type YAMLMap,
 } from 'yaml';
+import { itemsOfJsonList, type ListItem } from './json-list.ts';
 
 /** The longest text: a ConfigMap may have 1 MiB. */
 export const MAX_TEXT = 1024 * 1024;
@@ -40,6 +41,9 @@ export const MAX_DOCUMENTS = 2000;
 
 /** Nodes of one document, those that aliases repeat counted again: manifests have 50. */
 const MAX_NODES = 5000;
+
+/** Columns before an item of a List that are kept for its place; a List on one line has its items at no useful column. */
+const MAX_INDENT = 80;
 
 /** A manifest is seven deep. */
 const MAX_DEPTH = 24;
@@ -110,6 +114,8 @@ interface Chunk {
 }
 
 function divide(text: string): Chunk[] {
+  const items = itemsOfJsonList(text);
+  if (items !== null) return items.map((item) => chunkOf(item, text));
   const chunks: Chunk[] = [];
   let lines = 0;
   for (const part of text.split(/^(?=---(?:\s|$))/m)) {
@@ -117,6 +123,13 @@ function divide(text: string): Chunk[] {
     lines += part.split('\n').length - 1;
   }
   return chunks;
+}
+
+/** An item of a List as a document: spaces stand for what is before it on its line, so that columns are right. */
+function chunkOf({ text, offset }: ListItem, all: string): Chunk {
+  const before = all.slice(0, offset);
+  const column = offset - (before.lastIndexOf('\n') + 1);
+  return { text: `${' '.repeat(Math.min(column, MAX_INDENT))}${text}`, lines: before.split('\n').length - 1 };
 }
 
 function parseOne({ text, lines }: Chunk): YamlDocument | null {

@@ -10,7 +10,7 @@
  * doubling as they are read, up to 128, bounded in bytes. The walk's files carry marks, so that each first read of one is heard
  * and moves it on. An event belongs to a walk by its file, not by its pid: four processes on one directory, or workers that take
  * alternate files or batches, are one walk. Neighbours are told by their inode numbers, which the listing hands out in name
- * order, and by a look into the index before a walk starts: a shuffled reader costs no look-up at all. A pid that takes every
+ * order, and by a look into the index before a walk starts: a shuffled reader costs few look-ups. A pid that takes every
  * n-th file (a worker of a loader, or a node of a training job with n in all) makes a walk with that stride. At a
  * directory's end a reader that goes on to the next one starts its walk there at once, with the window it had, and from then on
  * the walk crosses by itself.
@@ -127,6 +127,9 @@ const MAX_GIVEN_UP = 8192;
 const MAX_SEEN = 16_384;
 /** Readers of one directory whose last place is remembered: more than a node's loader has workers on one directory at a time. */
 const PLACES = 16;
+/** Gaps in a directory's numbers that turned out to hold files, after which only each 16th gap is looked up. */
+const GAPS_TO_LEARN = 8;
+const GAP_SAMPLE = 16;
 /** A directory crossing is looked up for each change of directory of a pid that walks, else only for each 16th: look-ups cost. */
 const CROSSING_SAMPLE = 16;
 
@@ -145,6 +148,8 @@ interface Directory {
   places: Place[];
   /** Events in it so far. */
   events: number;
+  /** Gaps in a row between numbers of files that were looked up and were no neighbours. */
+  gaps: number;
 }
 
 interface Reader {
@@ -316,9 +321,9 @@ export class DirectoryReadahead {
   #moveTo(event: FileEvent, reader: Reader): Place {
     const own = reader.place;
     this.#follow(event, reader);
-    const dir = this.#dirs.use(event.dir) ?? { places: [], events: 0 };
+    const dir = this.#dirs.use(event.dir) ?? { places: [], events: 0, gaps: 0 };
     dir.events += 1;
-    const neighbour = dir.places.findLast((place) => this.#isNext(place, event.file));
+    const neighbour = dir.places.findLast((place) => this.#isNext(dir, place, event.file));
     let [count, crossed] = [1, false];
     if (neighbour !== undefined) [count, crossed] = [neighbour.count + 1, neighbour.crossed];
     else if (own !== null && own.dir !== event.dir && this.#crossed(own, reader, event))
@@ -341,12 +346,21 @@ export class DirectoryReadahead {
     reader.step = isStride ? step : 0;
   }
 
-  /** Whether `file` is the next sibling: by its ino mostly; a gap of a few (a subdirectory's rows) is looked up. */
-  #isNext(place: Place, file: Sibling): boolean {
+  /**
+   * Whether `file` is the next sibling: by its ino mostly. A gap of a few (a subdirectory's rows) is looked up, until the directory
+   * has shown that its gaps are files: in a small directory a shuffled reader is always a few files behind some other.
+   */
+  #isNext(dir: Directory, place: Place, file: Sibling): boolean {
     const step = file.ino - place.file.ino;
     if (step < 1 || step > 8) return false;
     if (step === 1 && place.count > 1) return true;
-    return this.#lookups.after(place.dir, place.file.name, 1)[0]?.ino === file.ino;
+    if (step > 1 && dir.gaps >= GAPS_TO_LEARN) {
+      dir.gaps += 1;
+      if (dir.gaps % GAP_SAMPLE !== 0) return false;
+    }
+    const isNext = this.#lookups.after(place.dir, place.file.name, 1)[0]?.ino === file.ino;
+    if (step > 1) dir.gaps = isNext ? 0 : dir.gaps + 1;
+    return isNext;
   }
 
   /** Whether the reader went from the last file of one directory to the first of the next. */

@@ -43,6 +43,8 @@ export interface SnapshotKeeperOptions {
   readonly onDirectoryChanged: (dir: number) => void;
   /** Names mean something else than before, in effect; `overflow`: and more than are told. */
   readonly onChanges: (changes: readonly NameChange[], overflow: boolean) => void;
+  /** A complete listing is in effect, the first one or one that has brought something new. */
+  readonly onComplete: () => void;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
@@ -264,6 +266,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     const whole = { index, source, directories: this.#directories, prefix, limit, lanes, signal: this.#stop.signal };
     const outcome = await listAll(whole, (full) => full.finish());
     this.#fullListings += 1;
+    const isNews = !this.#complete || outcome.overflow || outcome.added + outcome.changed > 0;
     if (outcome.stopped === 'list-limit') {
       this.#limitedAt = clock.monotonic();
       this.#sayLimit();
@@ -282,6 +285,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     }
     const sample = new ChangeSample(index);
     await this.#tell(outcome, sample);
+    if (outcome.stopped !== 'list-limit' && isNews) this.#o.onComplete();
     return sample.summary(outcome);
   }
 

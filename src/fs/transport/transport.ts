@@ -3,7 +3,7 @@
  *
  * `native/` is ours: a session on raw /dev/fuse whose threads answer reads of resident blocks without JavaScript.
  * `fuse-native/` goes through the npm package of that name and libfuse 2: slower, and it cannot keep all that ours keeps
- * (docs/SEMANTICS.md, chapter 7).
+ * (docs/SEMANTICS.md, chapter 8).
  *
  * Invariants, of every transport:
  * 1. `mount` returns when the kernel has agreed on the protocol, or throws and leaves nothing mounted.

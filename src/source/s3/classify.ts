@@ -10,6 +10,7 @@
  * 3. A message names the bucket or endpoint and the way out, and quotes of the server at most its code and one short sentence.
  */
 import type { ErrorCode } from '../../base/errors.ts';
+import type { SourceWords } from '../../dataset/source-words.ts';
 import { sourceFailure } from '../source-failure.ts';
 import type { SourceFailure } from '../source.ts';
 import type { ErrorReply } from './error-reply.ts';
@@ -25,6 +26,8 @@ export interface Origin {
   readonly keysFrom: string;
   /** Whether the endpoint was named by the user rather than derived from the region. */
   readonly custom: boolean;
+  /** What the source's options are called where they were written. */
+  readonly words: SourceWords;
 }
 
 /** An error answer. */
@@ -59,25 +62,25 @@ const archived: Rule = () => verdict('archived', 'the object is in an archive cl
 const changed: Rule = () =>
   verdict('changed-at-origin', 'the object at the origin is another version than the one listed');
 const gone: Rule = () => verdict('gone', 'the object is no longer at the origin');
-const noBucket: Rule = (_, { bucket, endpoint, custom }) =>
+const noBucket: Rule = (_, { bucket, endpoint, custom, words }) =>
   verdict(
     'bucket-not-found',
-    `bucket "${bucket}" does not exist at ${endpoint}: check the name${custom ? '' : ', or name its server with --endpoint'}`,
+    `bucket "${bucket}" does not exist at ${endpoint}: check the name${custom ? '' : `, or name its server with ${words.endpoint}`}`,
   );
 
-const denied: Rule = (answer, { bucket, anonymous, keysFrom }) => {
+const denied: Rule = (answer, { bucket, anonymous, keysFrom, words }) => {
   const need = answer.operation === 'list' ? 's3:ListBucket on its prefix' : 's3:GetObject';
-  const who = anonymous ? 'readers without keys (--anonymous)' : `the keys of ${keysFrom}`;
+  const who = anonymous ? `readers without keys (${words.anonymous})` : `the keys of ${keysFrom}`;
   return verdict('access-denied', `bucket "${bucket}" refuses ${who}: ${need} is needed${said(answer)}`);
 };
 
 /** Keys may have been replaced since they were loaded: whoever holds them tries once whether the chain now gives others. */
-const wrongKeys: Rule = (answer, { endpoint, keysFrom, anonymous }) =>
+const wrongKeys: Rule = (answer, { endpoint, keysFrom, anonymous, words }) =>
   anonymous
-    ? verdict('unauthenticated', `${endpoint} wants keys${said(answer)}: leave out --anonymous`)
+    ? verdict('unauthenticated', `${endpoint} wants keys${said(answer)}: leave out ${words.anonymous}`)
     : verdict(
         'unauthenticated',
-        `${endpoint} does not accept the keys of ${keysFrom}${said(answer)}: check them, or name others with --profile`,
+        `${endpoint} does not accept the keys of ${keysFrom}${said(answer)}: check them, or name others with ${words.keys}`,
         {
           retryable: true,
           remedy: 'renew-credentials',
@@ -96,11 +99,14 @@ const skewed: Rule = (_, { endpoint }) =>
     remedy: 'correct-clock',
   });
 
-const otherRegion: Rule = (answer, { bucket, region }) => {
+const otherRegion: Rule = (answer, { bucket, region, words }) => {
   const right = answer.reply.region ?? answer.region;
   return right === null || right === region
-    ? verdict('region-mismatch', `bucket "${bucket}" is not in region ${region}: name its own with --region`)
-    : verdict('region-mismatch', `bucket "${bucket}" is in region ${right}, not in ${region}: use --region ${right}`);
+    ? verdict('region-mismatch', `bucket "${bucket}" is not in region ${region}: name its own with ${words.region}`)
+    : verdict(
+        'region-mismatch',
+        `bucket "${bucket}" is in region ${right}, not in ${region}: use ${words.region}${words.is}${right}`,
+      );
 };
 
 const slowDown: Rule = (answer, { endpoint }) =>

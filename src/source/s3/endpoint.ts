@@ -13,6 +13,7 @@
 import { HeadObjectCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { DlfsError } from '../../base/errors.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
+import { SOURCE_WORDS } from '../../dataset/source-words.ts';
 import type { CarriedRequest } from './http-carrier.ts';
 import type { Environment } from './proxy.ts';
 
@@ -66,7 +67,7 @@ export async function resolveEndpoint(source: SourceOptions, environment: Enviro
   if (configured === null && !found.custom) {
     throw new DlfsError(
       'invalid-argument',
-      'no region is configured: use --region, AWS_REGION, or "region" in the profile',
+      `no region is configured: use ${SOURCE_WORDS[source.written].region}, AWS_REGION, or "region" in the profile`,
     );
   }
   return found;
@@ -157,7 +158,11 @@ function readCapture(request: CarriedRequest, bucket: string, pathStyle: boolean
 function refused(cause: unknown, source: SourceOptions, region: string): DlfsError {
   const said = cause instanceof Error ? cause.message : '';
   if (/region/i.test(said))
-    return new DlfsError('invalid-argument', `"${region}" is not a region: check --region`, { cause });
+    return new DlfsError(
+      'invalid-argument',
+      `"${region}" is not a region: check ${SOURCE_WORDS[source.written].region}`,
+      { cause },
+    );
   return new DlfsError('invalid-argument', `no request for bucket "${source.reference.bucket}" can be made: ${said}`, {
     cause,
   });

@@ -15,6 +15,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { DlfsError } from '../../base/errors.ts';
+import type { SourceWords } from '../../dataset/source-words.ts';
 import { networkFailure } from './network-failure.ts';
 import { proxyFor, type Environment } from './proxy.ts';
 
@@ -50,6 +51,8 @@ export interface HttpCarrierOptions {
   /** Trusted certificates, PEM. */
   readonly authorities: readonly string[];
   readonly clock: Pick<Clock, 'startTimer'>;
+  /** What the source's options are called where they were written. */
+  readonly words: SourceWords;
   /** Milliseconds for a whole request. */
   readonly deadlineMs: number;
   /** Bytes; `MAX_BODY` unless a test says otherwise. */
@@ -81,7 +84,8 @@ export class HttpCarrier {
     try {
       return { response: await this.#exchange(request, url, options.abortSignal) };
     } catch (thrown) {
-      throw networkFailure(thrown, { endpoint: url.origin, bucketInName: false, proxy: proxy?.url ?? null });
+      const { words } = this.#options;
+      throw networkFailure(thrown, { endpoint: url.origin, bucketInName: false, proxy: proxy?.url ?? null, words });
     }
   }
 

@@ -62,7 +62,7 @@ function notAListing(root: string | undefined, text: string): DlfsError {
   if (root === 'ListAllMyBucketsResult') {
     return new DlfsError(
       'endpoint-not-s3',
-      'it answered a listing of a bucket with the list of buckets; with --path-style the bucket stands in the path',
+      'it answered a listing of a bucket with the list of buckets; in path style (--path-style, or pathStyle of a manifest) the bucket stands in the path',
     );
   }
   if (/^\s*<(?:!doctype\s+html|html|head|body)/i.test(text))

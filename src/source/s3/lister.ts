@@ -14,6 +14,7 @@ import { retryAfterOf } from '../source-failure.ts';
 import { backoffMs } from './backoff.ts';
 import type { Origin, Remedy } from './classify.ts';
 import { areSameKeys, CredentialKeeper } from './credential-keeper.ts';
+import { SOURCE_WORDS } from '../../dataset/source-words.ts';
 import { baseClientConfig, originOf, resolveEndpoint, type ResolvedEndpoint } from './endpoint.ts';
 import { HttpCarrier } from './http-carrier.ts';
 import { ListOrder } from './list-order.ts';
@@ -132,12 +133,14 @@ export class Lister implements Disposable {
   async #makeClient(): Promise<Opened> {
     const { config, environment, clock } = this.#options;
     const { source } = config;
+    const words = SOURCE_WORDS[source.written];
     const endpoint = await resolveEndpoint(source, environment);
     const carrier = new HttpCarrier({
       environment,
       authorities: config.authorities,
       clock,
       deadlineMs: config.requestDeadlineMs,
+      words,
     });
     const keeper = source.anonymous ? null : this.#makeKeeper(endpoint, carrier);
     const client = new S3Client({
@@ -161,6 +164,7 @@ export class Lister implements Disposable {
         endpoint: originOf(endpoint),
         bucketInName: endpoint.custom && endpoint.virtualHost,
         proxy: proxyFor(url, environment)?.url ?? null,
+        words,
       },
       origin: {
         bucket: source.reference.bucket,
@@ -169,6 +173,7 @@ export class Lister implements Disposable {
         anonymous: source.anonymous,
         keysFrom: keysFrom(source, environment),
         custom: endpoint.custom,
+        words,
       },
     };
   }

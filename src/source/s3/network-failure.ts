@@ -7,6 +7,7 @@
  * 2. A wrong set-up (untrusted certificate, TLS spoken to a plain port) is not retryable; a broken way is.
  */
 import { DlfsError, type ErrorCode } from '../../base/errors.ts';
+import type { SourceWords } from '../../dataset/source-words.ts';
 import { sourceFailure } from '../source-failure.ts';
 import type { SourceFailure, TransportFailureKind } from '../source.ts';
 
@@ -14,10 +15,12 @@ import type { SourceFailure, TransportFailureKind } from '../source.ts';
 export interface Destination {
   /** Scheme, host and port: `https://bucket.s3.example.com`. */
   readonly endpoint: string;
-  /** Whether the bucket stands in the host name of an endpoint that the user named: `--path-style` may be what is missing. */
+  /** Whether the bucket stands in the host name of an endpoint that the user named: path style may be what is missing. */
   readonly bucketInName: boolean;
   /** The proxy on the way, for messages: `http://host:port`. */
   readonly proxy: string | null;
+  /** What the source's options are called where they were written. */
+  readonly words: SourceWords;
 }
 
 /** Longer foreign texts are cut. */
@@ -36,7 +39,7 @@ export function networkFailure(thrown: unknown, to: Destination): SourceFailure 
 type Meaning = readonly [ErrorCode, string, boolean?];
 
 function meaningOf(code: string, text: string, to: Destination): Meaning {
-  const { endpoint, proxy } = to;
+  const { endpoint, proxy, words } = to;
   if (code.startsWith('ERR_PROXY_'))
     return ['endpoint-unreachable', `the proxy ${proxy ?? ''} did not open a way to ${endpoint} (${text})`];
   if (proxy !== null && ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED'].includes(code)) {
@@ -50,12 +53,12 @@ function meaningOf(code: string, text: string, to: Destination): Meaning {
     case 'EAI_AGAIN':
       return [
         'endpoint-unreachable',
-        `the name of ${endpoint} does not resolve (${code}): check ${to.bucketInName ? '--endpoint, or add --path-style' : '--endpoint and --region'}`,
+        `the name of ${endpoint} does not resolve (${code}): check ${to.bucketInName ? `${words.endpoint}, or add ${words.pathStyle}` : `${words.endpoint} and ${words.region}`}`,
       ];
     case 'ECONNREFUSED':
       return [
         'endpoint-unreachable',
-        `nothing listens at ${endpoint} (${code}): check --endpoint, and that the server runs`,
+        `nothing listens at ${endpoint} (${code}): check ${words.endpoint}, and that the server runs`,
       ];
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
@@ -64,7 +67,7 @@ function meaningOf(code: string, text: string, to: Destination): Meaning {
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return [
         'tls-untrusted',
-        `the certificate of ${endpoint} is for another name: check --endpoint${to.bucketInName ? ', or add --path-style' : ''}`,
+        `the certificate of ${endpoint} is for another name: check ${words.endpoint}${to.bucketInName ? `, or add ${words.pathStyle}` : ''}`,
       ];
     case 'CERT_HAS_EXPIRED':
     case 'CERT_NOT_YET_VALID':
@@ -80,13 +83,13 @@ function meaningOf(code: string, text: string, to: Destination): Meaning {
         `${endpoint} closed the connection before its answer was complete (${code})${endpoint.startsWith('http:') ? '; if it speaks TLS, write https://' : ''}`,
       ];
     case 'ETIMEDOUT':
-      return ['timeout', `no connection to ${endpoint} within the time limit: check --endpoint and the network`];
+      return ['timeout', `no connection to ${endpoint} within the time limit: check ${words.endpoint} and the network`];
     default:
       return meaningOfFamily(code, text, to);
   }
 }
 
-function meaningOfFamily(code: string, text: string, { endpoint }: Destination): Meaning {
+function meaningOfFamily(code: string, text: string, { endpoint, words }: Destination): Meaning {
   if (code === 'HPE_HEADER_OVERFLOW')
     return ['protocol', `${endpoint} answers with headers of unreasonable size`, false];
   if (code.startsWith('HPE_')) {
@@ -100,7 +103,7 @@ function meaningOfFamily(code: string, text: string, { endpoint }: Destination):
   if (known === 'tls-untrusted') {
     return [
       'tls-untrusted',
-      `the certificate of ${endpoint} is signed by an authority that this machine does not know (${code}): name its file with --ca-file`,
+      `the certificate of ${endpoint} is signed by an authority that this machine does not know (${code}): name its file with ${words.caFile}`,
     ];
   }
   if (code.startsWith('ERR_SSL_')) return ['endpoint-unreachable', `no TLS with ${endpoint} (${text})`, false];
@@ -126,7 +129,7 @@ export function transportFailure(kind: TransportFailureKind, text: string, to: D
       return /certificate|issuer|self.signed|verif|host ?name|mismatch|expired/i.test(text)
         ? sourceFailure(
             'tls-untrusted',
-            `the certificate of ${endpoint} is not trusted${why}: name its authority with --ca-file`,
+            `the certificate of ${endpoint} is not trusted${why}: name its authority with ${to.words.caFile}`,
           )
         : sourceFailure('endpoint-unreachable', `no TLS with ${endpoint}${why}`);
     case 'timeout':

@@ -18,6 +18,7 @@ import type { Logger } from '../../base/log.ts';
 import type { ListPage } from '../../dataset/listing.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
 import { formatSourceReference } from '../../dataset/source-reference.ts';
+import { SOURCE_WORDS } from '../../dataset/source-words.ts';
 import { parseRetryAfter, sourceFailure } from '../source-failure.ts';
 import type {
   FailedReply,
@@ -117,11 +118,13 @@ export class S3Source implements Source {
       anonymous: source.anonymous,
       keysFrom: keysFrom(source, environment),
       custom: endpoint.custom,
+      words: SOURCE_WORDS[source.written],
     };
     this.#destination = {
       endpoint: url,
       bucketInName: endpoint.custom && endpoint.virtualHost,
       proxy: proxy?.url ?? null,
+      words: SOURCE_WORDS[source.written],
     };
     this.transport = {
       tls: endpoint.tls,

@@ -18,6 +18,7 @@ import type { Clock } from '../../base/clock.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { DlfsError } from '../../base/errors.ts';
 import type { NamedKeys, SourceOptions } from '../../dataset/source-options.ts';
+import { SOURCE_WORDS, type SourceWords } from '../../dataset/source-words.ts';
 import type { HttpCarrier } from './http-carrier.ts';
 import type { HeldCredentials } from './messages.ts';
 import type { Environment } from './proxy.ts';
@@ -30,7 +31,7 @@ const NOTHING_FOUND =
 const MAX_REASONS = 32;
 
 /** Which keys are meant. */
-export type KeySelection = Pick<SourceOptions, 'profile' | 'keys'>;
+export type KeySelection = Pick<SourceOptions, 'profile' | 'keys' | 'written'>;
 
 /** What a load needs. */
 export interface SdkCredentialsOptions {
@@ -49,7 +50,7 @@ export interface SdkCredentialsOptions {
  * Where keys come from, for messages.
  * @returns for example `profile x`
  */
-export function keysFrom({ profile, keys }: KeySelection, environment: Environment): string {
+export function keysFrom({ profile, keys }: Omit<KeySelection, 'written'>, environment: Environment): string {
   if (keys !== null) {
     return keys.kind === 'file' ? `${keys.path} [${keys.profile}]` : `the environment (${keys.accessKeyId})`;
   }
@@ -86,7 +87,7 @@ export async function loadCredentials(options: SdkCredentialsOptions): Promise<H
       expiresMs: found.expiration?.getTime() ?? null,
     };
   } catch (thrown) {
-    throw explained(thrown, reasons, where);
+    throw explained(thrown, reasons, where, SOURCE_WORDS[source.written]);
   }
 }
 
@@ -148,7 +149,7 @@ function chainInit(options: SdkCredentialsOptions, reasons: string[]): DefaultPr
   return init;
 }
 
-function explained(thrown: unknown, reasons: readonly string[], where: string): DlfsError {
+function explained(thrown: unknown, reasons: readonly string[], where: string, words: SourceWords): DlfsError {
   if (thrown instanceof DlfsError) {
     const code = thrown.code === 'timeout' ? 'timeout' : 'unauthenticated';
     return new DlfsError(code, `no keys from ${where}: ${thrown.message}`, { retryable: thrown.retryable });
@@ -165,7 +166,7 @@ function explained(thrown: unknown, reasons: readonly string[], where: string): 
   }
   if (NOTHING_FOUND.test(said)) {
     return unauthenticated(
-      `no keys were found (${where}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, use --profile, or --anonymous for a public bucket`,
+      `no keys were found (${where}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, use ${words.keys}, or ${words.anonymous} for a public bucket`,
     );
   }
   return unauthenticated(`no keys from ${where}: ${said.slice(0, 200)}`);

@@ -2,7 +2,7 @@
  * Which certificate authorities vouch for an endpoint: the same list for both paths.
  *
  * Node's own defaults (its bundled Mozilla roots, plus NODE_EXTRA_CA_CERTS), the files that SSL_CERT_FILE and AWS_CA_BUNDLE
- * name, `--ca-file`, and a manifest's own. Additions only: naming a private authority does not shut out the public ones.
+ * name, `--ca-file` or a manifest's `caFile`, and a manifest's own text. Additions only: naming a private authority does not shut out the public ones.
  *
  * Invariants:
  * 1. Each file is read once and each certificate in it parsed here, so that a bad file is refused by name before anything
@@ -13,6 +13,7 @@ import { readFileSync } from 'node:fs';
 import { getCACertificates } from 'node:tls';
 import { DlfsError } from '../../base/errors.ts';
 import type { SourceOptions } from '../../dataset/source-options.ts';
+import { SOURCE_WORDS } from '../../dataset/source-words.ts';
 import type { Environment } from './proxy.ts';
 
 /** Larger than any bundle (Mozilla's has 220 KB): what is larger is no bundle. */
@@ -26,24 +27,32 @@ const CERTIFICATE = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[A-Za-z0-9+/=\s]+--
  * @throws DlfsError `invalid-argument` that names the file or variable
  */
 export function trustedAuthorities(
-  { caFile, caPem }: Pick<SourceOptions, 'caFile' | 'caPem'>,
+  { caFile, caPem, written }: Pick<SourceOptions, 'caFile' | 'caPem' | 'written'>,
   environment: Environment,
 ): string[] {
-  const files: readonly (readonly [string, string | null | undefined])[] = [
-    ['SSL_CERT_FILE', environment['SSL_CERT_FILE']],
-    ['AWS_CA_BUNDLE', environment['AWS_CA_BUNDLE']],
-    ['--ca-file', caFile],
+  const words = SOURCE_WORDS[written];
+  const files: readonly Bundle[] = [
+    { option: 'SSL_CERT_FILE', path: environment['SSL_CERT_FILE'] ?? '', isOwn: false },
+    { option: 'AWS_CA_BUNDLE', path: environment['AWS_CA_BUNDLE'] ?? '', isOwn: false },
+    { option: words.caFile, path: caFile ?? '', isOwn: true },
   ];
   const all = new Set(getCACertificates('default').map((pem) => pem.trim()));
-  for (const [option, path] of files) {
-    if (path === null || path === undefined || path === '') continue;
-    for (const pem of readBundle(option, path)) all.add(pem.trim());
-  }
-  if (caPem !== null) for (const pem of bundleOf('ca.pem', "the manifest's text", caPem)) all.add(pem.trim());
+  for (const file of files) if (file.path !== '') for (const pem of readBundle(file)) all.add(pem.trim());
+  const given = { option: words.caPem, path: "the manifest's text", isOwn: true };
+  if (caPem !== null) for (const pem of bundleOf(given, caPem)) all.add(pem.trim());
   return [...all];
 }
 
-function readBundle(option: string, path: string): readonly string[] {
+/** Authorities, and who named them. */
+interface Bundle {
+  readonly option: string;
+  readonly path: string;
+  /** Named for this source, not for the whole machine. */
+  readonly isOwn: boolean;
+}
+
+function readBundle(bundle: Bundle): readonly string[] {
+  const { option, path } = bundle;
   let text: string;
   try {
     const bytes = readFileSync(path);
@@ -56,22 +65,23 @@ function readBundle(option: string, path: string): readonly string[] {
       cause,
     });
   }
-  return bundleOf(option, path, text);
+  return bundleOf(bundle, text);
 }
 
-function bundleOf(option: string, path: string, text: string): readonly string[] {
+function bundleOf(bundle: Bundle, text: string): readonly string[] {
+  const { option, path } = bundle;
   const found = text.match(CERTIFICATE) ?? [];
   if (found.length === 0)
     throw new DlfsError('invalid-argument', `${option}: ${path} holds no certificate in PEM form`);
   // A bundle of the system may hold one that this OpenSSL does not read; a file of the user's own may not.
-  return found.filter((pem) => isReadable(pem, option, path));
+  return found.filter((pem) => isReadable(pem, bundle));
 }
 
-function isReadable(pem: string, option: string, path: string): boolean {
+function isReadable(pem: string, { option, path, isOwn }: Bundle): boolean {
   try {
     return new X509Certificate(pem).raw.length > 0;
   } catch (cause) {
-    if (option !== '--ca-file' && option !== 'ca.pem') return false;
+    if (!isOwn) return false;
     throw new DlfsError('invalid-argument', `${option}: ${path} holds a certificate that cannot be read`, { cause });
   }
 }

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { lstatSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { SystemClock } from '../../../src/base/clock.ts';
@@ -190,6 +190,35 @@ describe('the API', () => {
     assert.equal(lstatSync(path, { throwIfNoEntry: false }), undefined);
     await new Promise((resolve) => second.close(resolve));
   });
+
+  for (const before of ['nothing', 'a stale socket'] as const) {
+    test(`of several that come at once where there was ${before} one has the socket, and serves it`, async () => {
+      const path = folder.join(`run/race-${before.length}.sock`);
+      if (before === 'a stale socket') {
+        const dead = createServer();
+        await listenAt(dead, path);
+        await new Promise((resolve) => dead.close(resolve));
+      }
+      const servers = Array.from({ length: 4 }, (_, n) =>
+        createServer((_request, response) => response.end(String(n))),
+      );
+      const places = await Promise.allSettled(servers.map((server) => listenAt(server, path)));
+      const won = places.flatMap((place, n) => (place.status === 'fulfilled' ? [n] : []));
+      assert.equal(won.length, 1, 'one has it');
+      for (const place of places)
+        if (place.status === 'rejected')
+          assert.match(String(place.reason), /another process serves .*choose another path with --socket/);
+      const answer = await new Promise<string>((resolve, reject) => {
+        get({ socketPath: path, path: '/' }, (response) => {
+          response.setEncoding('utf8').on('data', resolve);
+        }).on('error', reject);
+      });
+      assert.equal(answer, String(won[0]), 'and it is the one that answers');
+      assert.equal(lstatSync(path).mode & 0o777, 0o600);
+      for (const server of servers) server.closeAllConnections();
+      for (const server of servers) if (server.listening) await new Promise((resolve) => server.close(resolve));
+    });
+  }
 
   test('without a daemon the client says how to start one', async () => {
     await assert.rejects(new ApiClient(folder.join('none.sock')).call('version', {}), {

@@ -5,7 +5,7 @@ import { SystemClock } from '../../../src/base/clock.ts';
 import { DlfsError } from '../../../src/base/errors.ts';
 import { parseSizeOrShare } from '../../../src/base/size.ts';
 import { reportLines } from '../../../src/cli/doctor-command.ts';
-import { wrapped } from '../../../src/cli/text-table.ts';
+import { wrapped } from '../../../src/cli/format/wrapped.ts';
 import { parseSourceOptions } from '../../../src/dataset/source-options.ts';
 import {
   cacheDiskType,

@@ -136,8 +136,8 @@ describe('the table of options', () => {
   test('names exactly what the schemas take', () => {
     const { source, ...mount } = parseMountOptions('s3://b', {});
     assert.deepEqual(new Set(MOUNT_ROWS.map(({ key }) => key)), new Set(Object.keys(mount)));
-    // What only a manifest can say.
-    const { reference: _, keys: __, caPem: ___, ...ofSource } = source;
+    // What only a manifest can say, and that this is none.
+    const { reference: _, keys: __, caPem: ___, written: ____, ...ofSource } = source;
     assert.deepEqual(new Set(SOURCE_ROWS.map(({ key }) => key)), new Set(Object.keys(ofSource)));
   });
 

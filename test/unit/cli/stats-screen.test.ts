@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { fit, painter, printable, width } from '../../../src/cli/format/cells.ts';
+import { printable } from '../../../src/base/printable.ts';
+import { fit, painter, width } from '../../../src/cli/format/cells.ts';
 import { percent, seconds } from '../../../src/cli/format/human.ts';
 import { detailScreen } from '../../../src/cli/stats/detail.ts';
 import { statsScreen } from '../../../src/cli/stats/screen.ts';

@@ -27,6 +27,16 @@ describe('metrics', () => {
     assert.match(text, /^dlfs_datasets\{phase="Ready"\} 8$/m);
   });
 
+  test('have a zero for every error that reading may meet, so that the first one is an increase', async () => {
+    const text = await exposition(sampleNode(1));
+    for (const code of ['access-denied', 'unauthenticated', 'gone', 'throttled', 'timeout', 'corrupt', 'disk-full']) {
+      assert.match(
+        text,
+        new RegExp(`^dlfs_dataset_errors_total\\{namespace="",dataset="dataset-000",code="${code}"\\} 0$`, 'm'),
+      );
+    }
+  });
+
   test('have as many series as datasets times a constant', async () => {
     const series = async (datasets: number): Promise<number> =>
       (await exposition(sampleNode(datasets))).split('\n').filter((line) => line !== '' && !line.startsWith('#'))

@@ -15,6 +15,7 @@ test('a source alone is enough, and says nothing of the rest', () => {
     caFile: null,
     caPem: null,
     requesterPays: false,
+    written: 'options',
   });
 });
 

@@ -16,6 +16,16 @@ function drained(queue: RunQueue): string[] {
 }
 
 describe('the queue of runs', () => {
+  test('starts what jobs want behind all that readers want, and repairs last', () => {
+    const queue = new RunQueue();
+    queue.push(run(4, 0, 'scrub'));
+    queue.push(run(3, 0, 'fill'));
+    queue.push(run(2, 0, 'readahead'));
+    queue.push(run(1, 0, 'demand'));
+    queue.push(run(3, 1, 'fill'));
+    assert.deepEqual(drained(queue), ['demand 1/0', 'readahead 2/0', 'fill 3/0', 'fill 3/1', 'scrub 4/0']);
+  });
+
   test('starts demand before readahead, each in the order in which it came', () => {
     const queue = new RunQueue();
     queue.push(run(1, 0, 'readahead'));

@@ -143,3 +143,8 @@ export function tree(index: CacheIndex, directory = ROOT_INO, prefix = ''): stri
     )
     .sort(compareKeys);
 }
+
+/** Commits the first block of each file. */
+export async function commitBlocksOf(index: CacheIndex, inos: readonly number[]): Promise<void> {
+  await index.commitBlocks(inos.map((ino) => ({ ino, idx: 0, hash: BigInt(ino) })));
+}

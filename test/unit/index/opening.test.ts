@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { ROOT_INO } from '../../../src/cache/index/index.ts';
-import { APPLICATION_ID, FOREVER, MIGRATIONS } from '../../../src/cache/index/schema.ts';
+import { APPLICATION_ID, FOREVER, MIGRATIONS, type Migration } from '../../../src/cache/index/schema.ts';
 import { openDatabase } from '../../../src/cache/index/worker/open-database.ts';
 import { TempDir } from '../../support/files.ts';
 import { at, BLOCK, gather, IndexFixture, inoAt, listAll, openIn, tree } from './fixture.ts';
@@ -40,7 +40,7 @@ describe('an index', () => {
     assert.deepEqual([root?.dir, root?.name, root?.parent], [true, '', 0]);
     assert.equal(index.isListed(ROOT_INO), false);
     assert.equal(index.keyOf(ROOT_INO), '');
-    assert.deepEqual(index.totals(), { bytes: 0, files: 0, blocks: 0, nodes: 1 });
+    assert.deepEqual(index.totals(), { bytes: 0, files: 0, blocks: 0, pinnedBytes: 0, pinnedFiles: 0, nodes: 1 });
   });
 
   test('shows after a restart what it showed before, under the same numbers', async () => {
@@ -216,6 +216,48 @@ describe('a schema', () => {
         { name: 'a', note: 'new' },
       ]);
     }
+  });
+
+  test('of version 1 is led to the newest: what is cached, and what is pinned by version 2, is counted as it was', async () => {
+    await using folder = await TempDir.create('index');
+    const file = join(folder.path, 'index.db');
+    const [first, second] = MIGRATIONS as [Migration, Migration];
+    {
+      using stack = new DisposableStack();
+      const { database } = openDatabase({ file, blockSize: BLOCK, clock, migrations: [first] });
+      stack.adopt(database, (connection) => connection.close());
+      database.exec(`
+        INSERT INTO node VALUES(2, 1, 'a', 10000, 0, 'x', 0, 1, ${FOREVER}), (3, 1, 'b', 4096, 0, 'y', 0, 1, ${FOREVER});
+        INSERT INTO object VALUES(2, 10000, 3, 12288, 5, 0, x'07'), (3, 4096, 1, 4096, 6, 0, x'01');
+        INSERT INTO block VALUES(2, 0, x'0000000000000001'), (2, 1, x'0000000000000002'), (2, 2, x'0000000000000003'),
+          (3, 0, x'0000000000000004');
+        UPDATE state SET next_ino = 4, nodes = 3, files = 2, bytes = 14096, cached_bytes = 16384, cached_files = 2,
+          cached_blocks = 4, clean = 1`);
+    }
+    {
+      using stack = new DisposableStack();
+      const { database, opening } = openDatabase({ file, blockSize: BLOCK, clock, migrations: [first, second] });
+      stack.adopt(database, (connection) => connection.close());
+      assert.equal(opening.kind, 'existing');
+      database.exec(`INSERT INTO pin VALUES('a', 1); UPDATE object SET pinned = 1 WHERE ino = 2`);
+    }
+    await using index = await openIn(folder.path);
+    assert.equal(index.opening.kind, 'existing');
+    assert.deepEqual(index.totals(), {
+      ...{ bytes: 16_384, files: 2, blocks: 4, nodes: 3 },
+      ...{ pinnedBytes: 12_288, pinnedFiles: 1 },
+    });
+    assert.deepEqual(
+      index.coldest(9).map(({ ino }) => ino),
+      [3],
+    );
+    assert.deepEqual(
+      index.pins().map(({ glob }) => glob),
+      ['a'],
+    );
+    assert.equal(index.scrubMark().passes, 0);
+    await index.setPinned([2, 3], false);
+    assert.deepEqual([index.totals().pinnedBytes, index.totals().pinnedFiles], [0, 0]);
   });
 
   test('step that fails leaves the version before', async () => {

@@ -154,6 +154,16 @@ describe('admission', () => {
     assert.notEqual(large.admit({ bytes: 16 * MIB, priority: 'demand' }, 0).ticket, null);
   });
 
+  test('leaves more places to readers the less anybody waits for what is fetched', () => {
+    const placesOf = (priority: 'demand' | 'readahead' | 'fill' | 'scrub'): number => {
+      const control = new FetchConcurrency({ initialSmall: 16 }, aloneWith(128 * MIB), 0);
+      let places = 0;
+      while (control.admit({ bytes: SMALL, priority }, 0).ticket !== null) places += 1;
+      return places;
+    };
+    assert.deepEqual([placesOf('demand'), placesOf('readahead'), placesOf('fill'), placesOf('scrub')], [16, 14, 12, 8]);
+  });
+
   test('says to what a run must be cut where all the memory would not do, and lets no other through', () => {
     const control = new FetchConcurrency({}, aloneWith(8 * MIB), 0);
     assert.deepEqual(control.admit({ bytes: 16 * MIB, priority: 'demand' }, 0), {

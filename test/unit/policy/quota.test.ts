@@ -80,6 +80,38 @@ describe('the quota', () => {
     assert.equal(gate.state, 'normal');
   });
 
+  test('leaves a bypass for the quota with the first request that fits exactly: nobody else would make more room', () => {
+    const limits: QuotaLimits = { bytes: 8 * MIB, files: 100, floor: parseSizeOrShare('1MiB') };
+    const gate = new QuotaGate(limits);
+    const request = { bytes: MIB, files: 1 };
+    // Everything is reserved for runs that are on their way.
+    const burst = use({ bytes: 2 * MIB, files: 2, reservedBytes: 6 * MIB, evictableBytes: 0 });
+    assert.equal(gate.decide(burst, DISK, request).decision.kind, 'bypass');
+    assert.equal(gate.state, 'bypass');
+    const landed = use({ bytes: 7 * MIB, files: 7, evictableBytes: 0 });
+    assert.deepEqual(gate.decide(landed, DISK, request).decision, { kind: 'admit' });
+    assert.equal(gate.state, 'quota');
+  });
+
+  test('makes the room itself that leaving a bypass for the floor takes, where something may leave', () => {
+    const gate = new QuotaGate(LIMITS);
+    const request = { bytes: MIB, files: 1 };
+    const at = (availableBytes: number, held: number) =>
+      gate.decide(use({ bytes: held, files: 9 }), { ...DISK, availableBytes }, request).decision;
+    assert.equal(at(10 * GIB, GIB).kind, 'bypass');
+    assert.deepEqual(at(15 * GIB + 2 * MIB, GIB), {
+      kind: 'evict',
+      need: { bytes: 159 * MIB, files: 0 },
+      reason: 'floor',
+    });
+  });
+
+  test('gives nothing up for a request that it will not cache', () => {
+    const held = use({ bytes: 2 * GIB, files: 2, reservedBytes: 8 * GIB });
+    const { decision } = new QuotaGate(LIMITS).decide(held, DISK, { bytes: 3 * GIB, files: 1 });
+    assert.deepEqual(decision, { kind: 'bypass', need: null, reason: 'quota-bytes' });
+  });
+
   test('refuses what is larger than the whole quota, without a transition', () => {
     const answer = new QuotaGate({ ...LIMITS, bytes: 4 * MIB }).decide(use(), DISK, { bytes: 5 * MIB, files: 1 });
     assert.deepEqual(answer, { decision: { kind: 'bypass', need: null, reason: 'too-large' }, transition: null });

@@ -228,6 +228,40 @@ test('a dataset gets its reserve back from those who have more than theirs', () 
   assert.equal(entitled.held, 16 * 1024 * KIB);
 });
 
+test('what is pinned is neither evictable nor spare, and a cache full of it says that there is no room', () => {
+  const world = new World();
+  world.add(16 * 1024 * KIB, 0);
+  world.add(Infinity, 0);
+  const [one] = world.datasets as [Dataset, Dataset];
+  for (let n = 0; n < 16; n++) assert.ok(world.run(one, 1024 * KIB));
+  one.account.pinned(12 * 1024 * KIB, 12);
+  assert.equal(one.account.spare, 4 * 1024 * KIB);
+  assert.equal(world.ledger.sums.evictableBytes, 4 * 1024 * KIB);
+  const ask = (size: number) => one.account.decide(world.disk(), { bytes: size, files: 1 }).decision;
+  assert.equal(ask(4 * 1024 * KIB).kind, 'evict');
+  assert.deepEqual(ask(5 * 1024 * KIB), { kind: 'bypass', need: null, reason: 'quota-bytes' });
+  assert.equal(one.account.state, 'bypass');
+  one.account.pinned(0, 0);
+  assert.equal(ask(5 * 1024 * KIB).kind, 'evict');
+});
+
+test('what is free is the least of quota, limits of all and disk, what is reserved taken off', () => {
+  const world = new World();
+  const mib = 1024 * KIB;
+  world.add(16 * mib, 0);
+  world.add(Infinity, 0);
+  const [one, other] = world.datasets as [Dataset, Dataset];
+  const free = () => world.ledger.free(one.account, world.disk()).bytes / mib;
+  assert.equal(free(), 16);
+  one.account.reserve({ bytes: 3 * mib, files: 1 });
+  assert.equal(free(), 13);
+  for (let n = 0; n < 55; n++) assert.ok(world.run(other, mib));
+  assert.equal(free(), 64 - 55 - 3, 'the limit of all');
+  world.foreign = 56 * mib;
+  assert.equal(free(), 0, 'the disk is below its floor');
+  assert.equal(world.ledger.free(one.account, world.disk()).files, Infinity);
+});
+
 test('only the datasets whose coldest may be taken are looked into', () => {
   const world = new World();
   for (let n = 0; n < 50; n++) world.add(Infinity, 0);

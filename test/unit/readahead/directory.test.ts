@@ -168,6 +168,15 @@ describe('wrong guesses', () => {
     assert.ok(result.lookups < 100, `${result.lookups}`);
   });
 
+  test('cost readers of small directories that shuffle together less than one look-up a file', () => {
+    const order = shuffled(MEDIUM.files, seeded(7));
+    const result = readTree(
+      MEDIUM,
+      order.map((file, index) => [index % 16, file] as const),
+    );
+    assert.ok(result.lookups < MEDIUM.files.length, `${result.lookups}`);
+  });
+
   test('on short ordered stretches teach how long these are', () => {
     const random = seeded(7);
     const files = CLASSES.files;

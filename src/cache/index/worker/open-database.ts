@@ -226,7 +226,9 @@ function settleBlockSize(database: Connection, blockSize: number): boolean {
     .all(...tables);
   for (const table of tables) database.exec(`DROP TABLE ${table}`);
   for (const definition of definitions) database.exec(definition);
-  database.exec('UPDATE state SET cached_bytes = 0, cached_files = 0, cached_blocks = 0');
+  database.exec(
+    'UPDATE state SET cached_bytes = 0, cached_files = 0, cached_blocks = 0, pinned_bytes = 0, pinned_files = 0',
+  );
   return true;
 }
 

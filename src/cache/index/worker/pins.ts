@@ -6,21 +6,34 @@
  *
  * Invariants:
  * 1. A mark on an object without a pin, or none on one with, is a matter of speed alone: who evicts asks the globs.
+ * 2. `Store.pinnedBytes` and `pinnedFiles` are sums over marked objects.
  */
-import Database, { type Database as Connection } from 'better-sqlite3';
+import Database, { type Database as Connection, type Statement } from 'better-sqlite3';
 import type { PinRow, ScrubMark } from '../rows.ts';
+import type { Store } from './store.ts';
+
+const ADD = 'INSERT OR IGNORE INTO pin(glob, at) VALUES(?, ?)';
+
+function addRows(statement: Statement, pins: readonly PinRow[]): void {
+  for (const { glob, atMs } of pins) statement.run(glob, Math.trunc(atMs));
+}
 
 /** See the file's header. */
 export class Pins {
+  readonly #store: Pick<Store, 'pinnedBytes' | 'pinnedFiles' | 'touch'>;
   readonly #add;
   readonly #remove;
   readonly #mark;
   readonly #saveScrub;
 
-  constructor(database: Connection) {
-    this.#add = database.prepare('INSERT OR IGNORE INTO pin(glob, at) VALUES(?, ?)');
+  constructor(store: Pick<Store, 'database' | 'pinnedBytes' | 'pinnedFiles' | 'touch'>) {
+    const { database } = store;
+    this.#store = store;
+    this.#add = database.prepare(ADD);
     this.#remove = database.prepare('DELETE FROM pin WHERE glob = ?');
-    this.#mark = database.prepare('UPDATE object SET pinned = ? WHERE ino = ? AND pinned <> ?');
+    this.#mark = database.prepare<[number, number, number], { bytes: number }>(
+      'UPDATE object SET pinned = ? WHERE ino = ? AND pinned <> ? RETURNING bytes',
+    );
     this.#saveScrub = database.prepare(
       'UPDATE scrub SET ino = ?, began_at = ?, blocks = ?, bytes = ?, damaged = ?, passes = ?, passed_at = ? WHERE id = 1',
     );
@@ -28,7 +41,7 @@ export class Pins {
 
   /** Adds pins; one that is there keeps its time. */
   add(pins: readonly PinRow[]): void {
-    for (const { glob, atMs } of pins) this.#add.run(glob, Math.trunc(atMs));
+    addRows(this.#add, pins);
   }
 
   /** Removes pins by their globs. */
@@ -39,7 +52,13 @@ export class Pins {
   /** Takes objects out of the order of eviction, or back into it. Numbers without an object are ignored. */
   mark(inos: readonly number[], pinned: boolean): void {
     const value = pinned ? 1 : 0;
-    for (const ino of inos) this.#mark.run(value, ino, value);
+    for (const ino of inos) {
+      const changed = this.#mark.get(value, ino, value);
+      if (changed === undefined) continue;
+      this.#store.pinnedBytes += pinned ? changed.bytes : -changed.bytes;
+      this.#store.pinnedFiles += pinned ? 1 : -1;
+      this.#store.touch();
+    }
   }
 
   /** Notes how far the background verification has come. */
@@ -62,7 +81,12 @@ export function salvagePins(from: string, into: Connection): void {
     const pins = rows.flatMap(({ glob, at }) =>
       typeof glob === 'string' && typeof at === 'number' && Number.isSafeInteger(at) ? [{ glob, atMs: at }] : [],
     );
-    into.transaction(() => new Pins(into).add(pins)).immediate();
+    const add = into.prepare(ADD);
+    into
+      .transaction(() => {
+        addRows(add, pins);
+      })
+      .immediate();
   } catch {
     // It was set aside because it cannot be read.
   }

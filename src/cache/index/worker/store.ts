@@ -51,6 +51,8 @@ interface StateRow {
   readonly cached_bytes: number;
   readonly cached_files: number;
   readonly cached_blocks: number;
+  readonly pinned_bytes: number;
+  readonly pinned_files: number;
 }
 
 interface StagingRow {
@@ -86,6 +88,9 @@ export class Store implements Disposable {
   cachedBytes = 0;
   cachedFiles = 0;
   cachedBlocks = 0;
+  /** Of what is cached: what objects with the mark take. */
+  pinnedBytes = 0;
+  pinnedFiles = 0;
   readonly stagings = new Map<number, Staging>();
 
   /**
@@ -120,7 +125,8 @@ export class Store implements Disposable {
     this.#readState = database.prepare<[], StateRow>('SELECT * FROM state WHERE id = 1');
     this.#writeState = database.prepare(
       `UPDATE state SET cur = ?, complete = ?, completed_at = ?, next_ino = ?, nodes = ?, files = ?, dirs = ?, bytes = ?,
-       histogram = ?, skipped = ?, cached_bytes = ?, cached_files = ?, cached_blocks = ? WHERE id = 1`,
+       histogram = ?, skipped = ?, cached_bytes = ?, cached_files = ?, cached_blocks = ?, pinned_bytes = ?, pinned_files = ?
+       WHERE id = 1`,
     );
     this.#readStagings = database.prepare<[], StagingRow>('SELECT * FROM staging');
     this.#writeStaging = database.prepare('INSERT OR REPLACE INTO staging VALUES(?, ?, ?, ?, ?, ?)');
@@ -252,6 +258,8 @@ export class Store implements Disposable {
     this.cachedBytes = row.cached_bytes;
     this.cachedFiles = row.cached_files;
     this.cachedBlocks = row.cached_blocks;
+    this.pinnedBytes = row.pinned_bytes;
+    this.pinnedFiles = row.pinned_files;
     this.stagings.clear();
     for (const staging of this.#readStagings.all()) {
       this.stagings.set(staging.seq, { mark: staging.mark, tally: Tally.from(staging) });
@@ -273,6 +281,8 @@ export class Store implements Disposable {
       this.cachedBytes,
       this.cachedFiles,
       this.cachedBlocks,
+      this.pinnedBytes,
+      this.pinnedFiles,
     );
     for (const [seq, { mark, tally }] of this.stagings) {
       this.#writeStaging.run(seq, mark, tally.files, tally.dirs, tally.bytes, tally.toBlob());

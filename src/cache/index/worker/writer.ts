@@ -66,7 +66,7 @@ export class Writer {
     const { store, clock, turns, sliceMs, pace = PACE } = options;
     this.#store = store;
     this.#recent = new RecentBlocks(store);
-    this.#pins = new Pins(store.database);
+    this.#pins = new Pins(store);
     this.#blocks = new Blocks(store, this.#recent);
     this.#parts = { store, clock, nodes: new Nodes(store), skips: new Skips(store), blocks: this.#blocks, pace };
     this.#leftovers = new LeftoverPurge(this.#parts);

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { JOB_PROGRESS, JOB_REPORT } from '../../jobs/job-types.ts';
 
 /** What kinds of jobs there are. */
-export const JOB_KIND = z.enum(['warm', 'evict', 'pin', 'verify', 'refresh', 'scrub']);
+export const JOB_KIND = z.enum(['warm', 'evict', 'pin', 'verify', 'refresh', 'prefetch', 'scrub']);
 
 /** See the file's header. */
 export const JOB_VIEW = z.object({

@@ -1,16 +1,18 @@
 /**
  * The Unix socket that the API listens on.
  *
- * How it works: the socket is bound in a folder of its own that only its owner may enter, gets its mode there, and is renamed to its
- * place: nobody can connect before the mode is right. A socket that is there already is asked: whoever answers keeps it; one
- * that nobody listens on is replaced.
+ * How it works: the socket is bound in a folder of its own that only its owner may enter, gets its mode there, and is linked to its
+ * place: nobody can connect before the mode is right, and of two that come at once the second finds the place taken. A socket that is
+ * there already is asked: whoever answers keeps it; one that nobody listens on is moved out of the way, and back where it turns out to be
+ * another one by then.
  *
  * Invariants:
  * 1. At its place the socket is 0600 from the first moment on.
  * 2. Nothing but a socket is ever replaced or removed, and on closing only our own.
+ * 3. One that somebody serves is never taken from him, not even by who began at the same moment.
  */
 import { once } from 'node:events';
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, type Stats } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, type Stats } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -40,7 +42,7 @@ export async function listenAt(server: Server, path: string): Promise<AsyncDispo
     );
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  await checkPlace(path);
+  const stale = await checkPlace(path);
   const temporary = mkdtempSync(join(folder, '.dlfs-'));
   let own: Stats;
   try {
@@ -49,7 +51,8 @@ export async function listenAt(server: Server, path: string): Promise<AsyncDispo
     await once(server, 'listening');
     chmodSync(made, 0o600);
     own = lstatSync(made);
-    renameSync(made, path);
+    if (stale !== null) moveAway(path, stale, join(temporary, 'old'));
+    take(made, path);
   } catch (thrown) {
     server.close();
     throw DlfsError.from(thrown);
@@ -65,14 +68,38 @@ export async function listenAt(server: Server, path: string): Promise<AsyncDispo
   };
 }
 
-async function checkPlace(path: string): Promise<void> {
+/** @returns the socket that is there and that nobody serves; null where there is nothing */
+async function checkPlace(path: string): Promise<Stats | null> {
   const there = statOf(path);
-  if (there === null) return;
+  if (there === null) return null;
   if (!there.isSocket()) {
     throw new DlfsError('invalid-argument', `${path} is there and is no socket: choose another path with --socket`);
   }
-  if (await answers(path)) {
-    throw new DlfsError('conflict', `another process serves ${path}: end it, or choose another path with --socket`);
+  if (await answers(path)) throw taken(path);
+  return there;
+}
+
+function taken(path: string): DlfsError {
+  return new DlfsError('conflict', `another process serves ${path}: end it, or choose another path with --socket`);
+}
+
+/** Moves the socket that nobody serves out of the way. @throws DlfsError `conflict` where another has taken its place meanwhile */
+function moveAway(path: string, stale: Stats, aside: string): void {
+  if (statOf(path) === null) return;
+  renameSync(path, aside);
+  const moved = lstatSync(aside);
+  if (moved.ino === stale.ino && moved.dev === stale.dev) return;
+  // Somebody else was faster, and serves it: it goes back to where it was.
+  take(aside, path);
+  throw taken(path);
+}
+
+/** Puts a socket in its place. @throws DlfsError `conflict` where there is one already */
+function take(made: string, path: string): void {
+  try {
+    linkSync(made, path);
+  } catch (thrown) {
+    throw (thrown as NodeJS.ErrnoException).code === 'EEXIST' ? taken(path) : thrown;
   }
 }
 

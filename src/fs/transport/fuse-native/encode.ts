@@ -3,7 +3,7 @@
  *
  * Invariants:
  * 1. Nothing is cut off silently that a program could rely on: options that do not fit are refused, totals that do not fit into
- *    32 bits are told in larger blocks. What does not fit otherwise is said in docs/SEMANTICS.md, chapter 7.
+ *    32 bits are told in larger blocks. What does not fit otherwise is said in docs/SEMANTICS.md, chapter 8.
  */
 import { DlfsError } from '../../../base/errors.ts';
 import type { FileSystemTotals } from '../../names/names.ts';

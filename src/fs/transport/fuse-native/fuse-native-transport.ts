@@ -3,7 +3,7 @@
  * ours cannot be had.
  *
  * Every request goes through the event loop, reads of resident blocks too; libfuse asks by path and answers a directory as a
- * whole. What cannot be kept is listed in docs/SEMANTICS.md, chapter 7. Names are fixed when the mount is made
+ * whole. What cannot be kept is listed in docs/SEMANTICS.md, chapter 8. Names are fixed when the mount is made
  * (`FixedView`), since libfuse's means to tell the kernel of changes are out of reach: a refresh takes effect with the next mount.
  *
  * Invariants:

@@ -50,6 +50,7 @@ test('the smallest manifest has the defaults of dlfs mount', () => {
     caFile: null,
     caPem: null,
     requesterPays: false,
+    written: 'manifest',
   });
 });
 
@@ -113,6 +114,7 @@ test('every field is taken as written', () => {
     caFile: '/etc/ssl/own.pem',
     caPem: null,
     requesterPays: true,
+    written: 'manifest',
   });
 });
 

@@ -63,7 +63,7 @@ const VALUES: Readonly<Record<string, readonly (string | true)[]>> = {
 function comparable(options: MountOptions): Omit<DatasetSettings, 'reserveBytes' | 'prefetch'> {
   const { source, cacheSize, cacheFiles, blockSize, open, uid, gid, fileMode, dirMode, refresh, ioTimeout } = options;
   return {
-    source,
+    source: { ...source, written: 'manifest' },
     cacheBytes: cacheSize,
     cacheFiles,
     blockSize,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import {
   checkManifest,
@@ -11,6 +12,7 @@ import {
   readManifests,
   requireManifest,
 } from '../../../../src/dataset/manifest/index.ts';
+import { itemsOfJsonList } from '../../../../src/dataset/manifest/json-list.ts';
 import { MAX_DOCUMENT, MAX_TEXT, parseYamlDocuments } from '../../../../src/dataset/manifest/yaml-documents.ts';
 import { ARBITRARY_MANIFEST, written, yamlOf } from './samples.ts';
 
@@ -33,6 +35,77 @@ test('a file holds several manifests, and each knows its line', async () => {
       ['n', 9],
     ],
   );
+});
+
+describe('a List, as kubectl and dlfs get -o json print several', () => {
+  const list = (...items: readonly unknown[]): object => ({ apiVersion: 'v1', kind: 'List', metadata: {}, items });
+
+  for (const [form, textOf] of [
+    ['indented JSON', (value: object) => JSON.stringify(value, null, 2)],
+    ['JSON on one line', (value: object) => JSON.stringify(value)],
+    ['YAML', (value: object) => stringify(value)],
+  ] as const) {
+    test(`in ${form}: each item is a manifest, and a wrong one takes no other with it`, async () => {
+      const text = textOf(list(written('a'), { ...written('b'), kind: 'Pod' }, written('c')));
+      const { manifests, problems } = await readManifests(text, 'node');
+      assert.deepEqual(
+        manifests.map(({ manifest }) => manifest.fullName),
+        ['a', 'c'],
+      );
+      assert.deepEqual(
+        problems.map(({ path, dataset }) => [path, dataset]),
+        [['kind', 'b']],
+      );
+      const [problem] = problems;
+      assert.match(text.split('\n')[(problem?.line ?? 0) - 1] ?? '', /Pod/);
+    });
+  }
+
+  test('of indented JSON, a problem has its line and column', async () => {
+    const text = JSON.stringify(list(written('a'), { ...written('b'), kind: 'Pod' }), null, 2);
+    const [problem] = (await readManifests(text, 'node')).problems;
+    const line = text.split('\n')[(problem?.line ?? 0) - 1] ?? '';
+    assert.equal(line.indexOf('"Pod"') + 1, problem?.column);
+  });
+
+  test('in JSON may be longer than one document, its items may not', async () => {
+    const many = Array.from({ length: 300 }, (_, i) => written(`d${i}`));
+    const text = JSON.stringify(list(...many), null, 2);
+    assert.ok(text.length > MAX_DOCUMENT);
+    assert.equal((await readManifests(text, 'node')).manifests.length, many.length);
+    const huge = { ...written('huge'), more: 'x'.repeat(MAX_DOCUMENT) };
+    const { manifests, problems } = await readManifests(JSON.stringify(list(written('a'), huge), null, 2), 'node');
+    assert.equal(manifests.length, 1);
+    assert.match(problems[0]?.message ?? '', /a document longer than/);
+  });
+
+  test('that is none is refused as what it is: other kinds, other versions, a key twice', async () => {
+    for (const text of [
+      '{"apiVersion": "v2", "kind": "List", "items": []}',
+      '{"apiVersion": "v1", "kind": "List", "items": {}}',
+      '{"apiVersion": "v1", "kind": "List", "items": [{}], "items": []}',
+    ])
+      assert.ok((await problemsOf(text)).length > 0, text);
+    assert.deepEqual(await problemsOf('{"apiVersion": "v1", "kind": "List", "items": []}'), []);
+  });
+
+  test('of any JSON is cut as JSON.parse reads it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.json().map((text) => JSON.parse(text) as unknown)), fc.nat(4), (items, indent) => {
+        const text = JSON.stringify(
+          { note: [{ items: 1 }], apiVersion: 'v1', kind: 'List', items, end: '"' },
+          null,
+          indent,
+        );
+        const found = itemsOfJsonList(text) ?? [];
+        assert.deepEqual(
+          found.map((item) => JSON.parse(item.text) as unknown),
+          items,
+        );
+        for (const item of found) assert.ok(text.startsWith(item.text, item.offset));
+      }),
+    );
+  });
 });
 
 test('JSON is read, with tabs, and so is a byte order mark', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { ErrorCode } from '../../../../src/base/errors.ts';
 import { classify, type ErrorAnswer, type Origin, type Remedy } from '../../../../src/source/s3/classify.ts';
+import { SOURCE_WORDS } from '../../../../src/dataset/source-words.ts';
 import { parseErrorReply } from '../../../../src/source/s3/error-reply.ts';
 
 const ORIGIN: Origin = {
@@ -12,6 +13,7 @@ const ORIGIN: Origin = {
   anonymous: false,
   keysFrom: 'profile x',
   custom: false,
+  words: SOURCE_WORDS.options,
 };
 
 const body = (code: string, more = ''): string =>
@@ -173,4 +175,22 @@ test('the body of an error cut anywhere still gives the fields before the cut', 
     const reply = parseErrorReply(Buffer.from(text.slice(0, length)));
     assert.equal(reply.code, length >= text.indexOf('</Code>') + '</Code>'.length ? 'SlowDown' : null);
   }
+});
+
+test('an answer that asks for a change names the fields of a manifest, where the source was written in one', () => {
+  for (const [operation, status, text] of rows) {
+    for (const anonymous of [false, true]) {
+      const { failure } = classify(answer(operation, status, text), {
+        ...ORIGIN,
+        anonymous,
+        words: SOURCE_WORDS.manifest,
+      });
+      assert.doesNotMatch(failure.message, /--[a-z]/);
+    }
+  }
+  const moved = classify(answer('list', 400, body('AuthorizationHeaderMalformed', '<Region>eu-central-1</Region>')), {
+    ...ORIGIN,
+    words: SOURCE_WORDS.manifest,
+  });
+  assert.match(moved.failure.message, /use spec\.source\.s3\.region: eu-central-1/);
 });

@@ -3,9 +3,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DlfsError, type ErrorCode } from '../../../../src/base/errors.ts';
 import { networkFailure, transportFailure, type Destination } from '../../../../src/source/s3/network-failure.ts';
+import { SOURCE_WORDS } from '../../../../src/dataset/source-words.ts';
 import type { TransportFailureKind } from '../../../../src/source/source.ts';
 
-const TO: Destination = { endpoint: 'https://s3.example', bucketInName: false, proxy: null };
+const TO: Destination = {
+  endpoint: 'https://s3.example',
+  bucketInName: false,
+  proxy: null,
+  words: SOURCE_WORDS.options,
+};
 
 const kinds: readonly (readonly [TransportFailureKind, string, ErrorCode, boolean])[] = [
   ['connect_failed', 'connection refused', 'endpoint-unreachable', true],
@@ -56,4 +62,21 @@ test('whatever is thrown, it becomes a failure on one line', () => {
       assert.doesNotMatch(failure.message, /[\r\n]/);
     }),
   );
+});
+
+test('what is to be changed is named as it was written: as an option, or as a field of a manifest', () => {
+  const manifest: Destination = { ...TO, bucketInName: true, words: SOURCE_WORDS.manifest };
+  for (const code of [
+    'ENOTFOUND',
+    'ECONNREFUSED',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'ETIMEDOUT',
+  ]) {
+    const failure = networkFailure(Object.assign(new Error('x'), { code }), manifest);
+    assert.match(failure.message, /spec\.source\.s3\.(?:endpoint|caFile)/, code);
+    assert.doesNotMatch(failure.message, /--[a-z]/);
+  }
+  const untrusted = transportFailure('tls_failed', 'certificate verify failed', manifest);
+  assert.match(untrusted.message, /name its authority with spec\.source\.s3\.caFile/);
 });

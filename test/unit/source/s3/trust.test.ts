@@ -18,8 +18,8 @@ before(async () => {
 after(() => rmSync(folder, { recursive: true }));
 
 test("an own authority is added to node's roots, and does not replace them", () => {
-  const plain = trustedAuthorities({ caFile: null, caPem: null }, {});
-  const more = trustedAuthorities({ caFile: certificate.caFile, caPem: null }, {});
+  const plain = trustedAuthorities({ caFile: null, caPem: null, written: 'options' }, {});
+  const more = trustedAuthorities({ caFile: certificate.caFile, caPem: null, written: 'options' }, {});
   assert.ok(plain.length >= 1 && plain.length >= new Set(getCACertificates('default')).size - 1);
   assert.deepEqual(more.slice(0, -1), plain);
   assert.equal(more.at(-1), certificate.ca.trim());
@@ -28,7 +28,9 @@ test("an own authority is added to node's roots, and does not replace them", () 
 test('SSL_CERT_FILE and AWS_CA_BUNDLE add theirs', () => {
   for (const name of ['SSL_CERT_FILE', 'AWS_CA_BUNDLE']) {
     assert.ok(
-      trustedAuthorities({ caFile: null, caPem: null }, { [name]: certificate.caFile }).includes(certificate.ca.trim()),
+      trustedAuthorities({ caFile: null, caPem: null, written: 'options' }, { [name]: certificate.caFile }).includes(
+        certificate.ca.trim(),
+      ),
     );
   }
 });
@@ -40,7 +42,7 @@ test('a file that is missing, empty or broken is refused by its name and the opt
   writeFileSync(empty, 'hello');
   for (const path of [join(folder, 'missing.pem'), empty, broken, folder]) {
     assert.throws(
-      () => trustedAuthorities({ caFile: path, caPem: null }, {}),
+      () => trustedAuthorities({ caFile: path, caPem: null, written: 'options' }, {}),
       (error: unknown) =>
         error instanceof DlfsError &&
         error.code === 'invalid-argument' &&
@@ -49,14 +51,21 @@ test('a file that is missing, empty or broken is refused by its name and the opt
     );
   }
   assert.throws(
-    () => trustedAuthorities({ caFile: null, caPem: null }, { AWS_CA_BUNDLE: empty }),
+    () => trustedAuthorities({ caFile: empty, caPem: null, written: 'manifest' }, {}),
+    /^DlfsError: spec\.source\.s3\.caFile: /,
+  );
+  assert.throws(
+    () => trustedAuthorities({ caFile: null, caPem: null, written: 'options' }, { AWS_CA_BUNDLE: empty }),
     /^DlfsError: AWS_CA_BUNDLE: /,
   );
 });
 
 test('authorities as text are added, and refused where one is broken', () => {
   const caPem = `${certificate.ca}\n`;
-  assert.ok(trustedAuthorities({ caFile: null, caPem }, {}).includes(certificate.ca.trim()));
+  assert.ok(trustedAuthorities({ caFile: null, caPem, written: 'options' }, {}).includes(certificate.ca.trim()));
   const broken = certificate.ca.replace(/\n[A-Za-z0-9+/]{10}/, '\nAAAAAAAAAA');
-  assert.throws(() => trustedAuthorities({ caFile: null, caPem: broken }, {}), /^DlfsError: ca\.pem: /);
+  assert.throws(
+    () => trustedAuthorities({ caFile: null, caPem: broken, written: 'manifest' }, {}),
+    /^DlfsError: spec\.source\.s3\.ca\.pem: /,
+  );
 });
