@@ -53,7 +53,7 @@ class Kernel {
     wire::InHeader in{};
     in.len = static_cast<uint32_t>(bytes.size() + (name.empty() ? 0 : name.size() + 1));
     in.opcode = opcode;
-    in.unique = next_ += 2;
+    in.unique = (next_ += 2) | mark;
     in.nodeid = ino;
     in.pid = pid;
     std::memcpy(bytes.data(), &in, sizeof in);
@@ -85,6 +85,9 @@ class Kernel {
     const auto got = reply();
     return got && got->unique == unique && got->error == error;
   }
+  // A bit in the number of each request: after FUSE_NOTIFY_RESEND the kernel sets bit 63.
+  uint64_t mark = 0;
+
   bool ended() {
     pollfd one{mine_.get(), POLLIN, 0};
     return ::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(kSoon).count())) == 1 &&
@@ -142,7 +145,8 @@ void handshake() {
   check((flags & wire::kInitPassthrough) == 0 && out.max_stack_depth == 0,
         "a stateless connection asks for no passthrough");
   check((flags & wire::kInitAutoInvalData) == 0 && (flags & wire::kInitAsyncDio) != 0 &&
-            (flags & wire::kInitParallelDirops) != 0 && (flags & wire::kInitMaxPages) != 0 && out.max_pages == 256,
+            (flags & wire::kInitParallelDirops) != 0 && (flags & wire::kInitAllowIdmap) != 0 &&
+            (flags & wire::kInitMaxPages) != 0 && out.max_pages == 256,
         "of what the kernel offers, what a reader needs is taken and nothing else");
   check(out.max_write + sizeof(wire::InHeader) + 16 <= 64 * 1024,
         "requests fit into the buffer that they are read into");
@@ -218,6 +222,23 @@ void answers() {
   session->reply_error(static_cast<uint64_t>(seen.at(0).a), 100000);
   const auto wrong = kernel.reply();
   check(wrong && wrong->error == EIO, "what is no errno becomes EIO: the kernel would drop the reply");
+}
+
+void sent_again() {
+  World w;
+  Kernel kernel;
+  const uint32_t id = w.connect(kernel);
+  kernel.mark = wire::kUniqueResend;
+  const uint64_t at_once = kernel.ask(wire::kGetxattr, 5, wire::GetxattrIn{}, 0, "security.capability");
+  check(at_once >> 63 == 1 && kernel.answered(at_once, ENODATA),
+        "a request that the kernel sends again is answered under the number it came with");
+  const uint64_t lookup = kernel.ask(wire::kLookup, 1, None{}, 0, "name");
+  const auto seen = w.until(EventType::kLookup);
+  w.engine->session(id)->reply_error(static_cast<uint64_t>(seen.at(0).a), ENOENT);
+  check(kernel.answered(lookup, ENOENT), "so is one that waits for the control plane");
+  const uint64_t read = kernel.read(5, 0, 100, dead_pid());
+  kernel.ask(wire::kInterrupt, 0, wire::InterruptIn{read});
+  check(kernel.answered(read, EINTR), "and an interrupt finds it by that number");
 }
 
 void interrupts() {
@@ -322,6 +343,7 @@ int main() {
   handshake();
   requests();
   answers();
+  sent_again();
   interrupts();
   timeouts();
   leaving();

@@ -31,18 +31,17 @@ std::span<std::byte> RunSink::window() {
   if (delivered_ == spec_.count) return {};
   if (!buffer_) {
     uint32_t bytes;
-    bool demand = spec_.demand;
+    auto since = std::chrono::steady_clock::time_point::max();
     {
       std::lock_guard lock(file_->mu);
       bytes = volume_->block_bytes(*file_, block());
-      // Readahead that somebody waits for by now is demand.
-      demand = demand || std::any_of(file_->waiters.begin(), file_->waiters.end(), [&](const ReadWaiter& w) {
-                 return volume_->blocks_of(w.offset, w.length).overlaps({block(), block()});
-               });
+      since = volume_->awaited_since(*file_, block());
     }
+    // Readahead that somebody waits for by now is demand.
+    const bool demand = spec_.demand || since != std::chrono::steady_clock::time_point::max();
     buffer_ = volume_->budget_.acquire(bytes, demand, spec_.run, volume_->stats_);
     if (!buffer_) {
-      volume_->relieve();
+      volume_->relieve(since);
       return {};
     }
     filled_ = 0;

@@ -13,11 +13,13 @@
 //  2. A read is answered whole or with an errno; bytes come from one object version because a File is one.
 //  3. Fetch threads never wait on the disk: a waiter that needs both disk and memory is answered by the disk pool.
 //  4. A block that cannot be stored still answers its waiters.
+//  5. However many reads wait, and however little memory there is for them, the oldest goes on.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -115,8 +117,10 @@ class Volume : public std::enable_shared_from_this<Volume> {
   bool publish(uint64_t ino);
   void sync(uint64_t task, std::vector<uint64_t> inos);
   std::vector<uint64_t> drain_touched();
-  // Gives back what can be had again: volatile blocks that nobody waits for.
-  void relieve();
+  // Memory is short: gives back what can be had again, volatile blocks that nobody waits for. Where there are none, one
+  // that is waited for, by a read that came after `asking`; never one that the oldest read needs. Without that rule
+  // reads of several blocks each could hold all of the memory, and none would ever have its last block.
+  void relieve(std::chrono::steady_clock::time_point asking = std::chrono::steady_clock::time_point::min());
   uint32_t open_count(uint64_t ino);
 
   uint32_t id() const { return options_.id; }
@@ -174,6 +178,9 @@ class Volume : public std::enable_shared_from_this<Volume> {
                    uint64_t hash);
   void keep_volatile(const std::shared_ptr<File>& file, uint32_t block, size_t bytes);  // no lock held
   void trim_volatile(size_t limit);
+  void give_way(std::chrono::steady_clock::time_point asking);  // see relieve(); no lock held
+  // When the oldest of the reads came that wait for this block; max() where none does. Under file.mu.
+  std::chrono::steady_clock::time_point awaited_since(const File& file, uint32_t block) const;
   // Whether `length` bytes of the block at `fd` hash to `expected`; uses `buffer`.
   bool intact(int fd, uint32_t block, uint32_t length, uint64_t expected, std::span<std::byte> buffer) const;
   void lost(File& file, BlockRange range, int error);       // under file.mu; reopens the file

@@ -142,6 +142,14 @@ bool Volume::answerable(const File& file, uint64_t offset, uint32_t length) cons
   return true;
 }
 
+std::chrono::steady_clock::time_point Volume::awaited_since(const File& file, uint32_t block) const {
+  auto oldest = Clock::time_point::max();
+  for (const ReadWaiter& waiter : file.waiters) {
+    if (blocks_of(waiter.offset, waiter.length).overlaps({block, block})) oldest = std::min(oldest, waiter.since);
+  }
+  return oldest;
+}
+
 void Volume::note_read(File& file, uint64_t offset, uint32_t length, uint32_t pid) {
   file.recent = true;
   if (!file.touched) {

@@ -135,8 +135,50 @@ void Volume::keep_volatile(const std::shared_ptr<File>& file, uint32_t block, si
   trim_volatile(budget_.starved() ? 0 : options_.max_volatile);
 }
 
-void Volume::relieve() {
-  if (budget_.starved()) trim_volatile(0);
+void Volume::relieve(std::chrono::steady_clock::time_point asking) {
+  if (!budget_.starved()) return;
+  trim_volatile(0);
+  if (budget_.starved()) give_way(asking);
+}
+
+void Volume::give_way(std::chrono::steady_clock::time_point asking) {
+  using Time = std::chrono::steady_clock::time_point;
+  std::vector<Volatile> all;
+  {
+    std::lock_guard lock(volatile_mu_);
+    all.assign(volatile_.begin(), volatile_.end());
+  }
+  std::shared_ptr<File> victim;
+  uint32_t block = 0;
+  Time oldest = Time::max();
+  Time youngest = Time::min();
+  for (const Volatile& one : all) {
+    const auto file = one.file.lock();
+    if (!file) continue;
+    std::lock_guard lock(file->mu);
+    const auto it = file->arrivals.find(one.block);
+    if (it == file->arrivals.end() || it->second.state != Arrival::State::kVolatile) continue;
+    const Time since = awaited_since(*file, one.block);
+    oldest = std::min(oldest, since);
+    if (since <= youngest) continue;
+    youngest = since;
+    victim = file;
+    block = one.block;
+  }
+  if (!victim || youngest <= std::max(oldest, asking)) return;
+  std::shared_ptr<Buffer> dropped;  // freed after the lock, as in trim_volatile()
+  std::lock_guard lock(victim->mu);
+  const auto it = victim->arrivals.find(block);
+  if (it == victim->arrivals.end() || it->second.state != Arrival::State::kVolatile) return;
+  dropped = std::move(it->second.buffer);
+  victim->arrivals.erase(it);
+  rewant(*victim);
+  std::lock_guard list(volatile_mu_);
+  const auto entry = std::find_if(volatile_.begin(), volatile_.end(),
+                                  [&](const Volatile& one) { return one.block == block && one.file.lock() == victim; });
+  if (entry == volatile_.end()) return;
+  volatile_bytes_ -= entry->bytes;
+  volatile_.erase(entry);
 }
 
 void Volume::trim_volatile(size_t limit) {
@@ -158,10 +200,7 @@ void Volume::trim_volatile(size_t limit) {
     if (!file) continue;
     std::shared_ptr<Buffer> dropped;  // freed after the lock: its release may call back into fetch threads
     std::lock_guard lock(file->mu);
-    const bool waited = std::any_of(file->waiters.begin(), file->waiters.end(), [&](const ReadWaiter& w) {
-      return blocks_of(w.offset, w.length).overlaps({oldest.block, oldest.block});
-    });
-    if (waited) {
+    if (awaited_since(*file, oldest.block) != std::chrono::steady_clock::time_point::max()) {
       // A read that spans two blocks needs both at once: dropping one now would fetch it for ever.
       std::lock_guard list(volatile_mu_);
       volatile_.push_back(oldest);
