@@ -8,6 +8,13 @@
 #include "volume.h"
 
 namespace dlfs {
+namespace {
+
+// Punched at once under the file's lock, for which its readers wait: some milliseconds. A room that an object makes for
+// itself may be gigabytes (src/cache/blocks/own-room.ts).
+constexpr uint64_t kPunch = 16U << 20;
+
+}  // namespace
 
 void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t count) {
   const auto done = [this, task](int error) {
@@ -24,7 +31,6 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
   for (uint32_t b = range.first; b <= range.last; ++b) file->clear_resident(b);
   rewant(*file);
   auto punch = [self = shared_from_this(), file, range, done] {
-    std::lock_guard held(file->mu);
     // Blocks that came back meanwhile stay, and so do those that are being written: punch the stretches between them.
     // What only arrives has not touched the disk yet, and may never do so.
     const auto stays = [&](uint32_t b) {
@@ -32,25 +38,23 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
       const auto it = file->arrivals.find(b);
       return it != file->arrivals.end() && it->second.state == Arrival::State::kStoring;
     };
-    uint32_t from = range.first;
+    const auto most = static_cast<uint32_t>(std::max<uint64_t>(1, kPunch >> self->shift_));
     int error = 0;
-    const auto flush = [&](uint32_t to) {
-      if (from < to && error == 0) {
-        if (!self->ensure_fd(*file, false)) {
-          if (errno != ENOENT) error = errno;
-        } else if (::fallocate(file->fd->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                               static_cast<off_t>(from) << self->shift_,
-                               static_cast<off_t>(to - from) << self->shift_) != 0) {
-          error = errno;
-        }
+    for (uint64_t from = range.first; from <= range.last && error == 0;) {
+      std::lock_guard held(file->mu);
+      while (from <= range.last && stays(static_cast<uint32_t>(from))) ++from;
+      uint64_t to = from;
+      while (to <= range.last && to - from < most && !stays(static_cast<uint32_t>(to))) ++to;
+      if (from == to) break;
+      if (!self->ensure_fd(*file, false)) {
+        if (errno != ENOENT) error = errno;
+      } else if (::fallocate(file->fd->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                             static_cast<off_t>(from << self->shift_),
+                             static_cast<off_t>((to - from) << self->shift_)) != 0) {
+        error = errno;
       }
-    };
-    for (uint32_t b = range.first; b <= range.last; ++b) {
-      if (!stays(b)) continue;
-      flush(b);
-      from = b + 1;
+      from = to;
     }
-    flush(range.last + 1);
     done(error);
   };
   const bool busy =
