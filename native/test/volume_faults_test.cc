@@ -229,6 +229,37 @@ bool no_more_threads() {
   return false;
 }
 
+void with_a_room_of_many_blocks() {
+  constexpr size_t kLarge = 40U << 20;
+  constexpr uint32_t kCount = kLarge / kBlock;
+  constexpr uint32_t kKept = kCount / 2;
+  World w;
+  w.put(1);
+  {
+    const UniqueFd fd(::open(w.folder.file(1).c_str(), O_RDWR | O_CLOEXEC));
+    check(::posix_fallocate(fd.get(), 0, kLarge) == 0, "a cache file of 40 MiB is on the disk");
+  }
+  const auto volume = w.volume();
+  const std::vector<std::byte> all(kCount / 8, std::byte{0xff});
+  volume->attach(1, kLarge, all, false);
+  // The pool has one thread: it punches only when the block is on its way to the disk.
+  std::promise<void> go_on;
+  w.pool.submit([&go_on] { go_on.get_future().wait(); });
+  volume->drop_blocks(8, 1, 0, kCount);
+  auto sink = volume->start_run({.run = 1, .ino = 1, .first = kKept, .count = 1, .etag = ""});
+  feed(*sink, content_of(1, kBlock));
+  sink->finish({});
+  go_on.set_value();
+  wait_for(w.pool);
+  struct stat st {};
+  check(::stat(w.folder.file(1).c_str(), &st) == 0 && st.st_size == kLarge && st.st_blocks == kBlock / 512,
+        "a large room is given back whole, but for a block that came back meanwhile");
+  check(w.seen(EventType::kTaskDone) == 1, "and told once");
+  check(volume->read(1, uint64_t{kKept} * kBlock, kBlock, 7, w.scratch) == kBlock &&
+            std::memcmp(w.scratch.data(), content_of(1, kBlock).data(), kBlock) == 0,
+        "that one is whole");
+}
+
 }  // namespace
 
 int main() {
@@ -238,5 +269,6 @@ int main() {
   with_a_limited_disk();
   with_files_that_are_none();
   with_ended_connections();
+  with_a_room_of_many_blocks();
   return failures == 0 ? 0 : 1;
 }

@@ -48,6 +48,11 @@ async function isNothingLeft(world: CliWorld, { code, out, err }: Result): Promi
   }
 }
 
+/** An entry of a listing. */
+function contents(key: string, size: string): string {
+  return `<Contents><Key>${key}</Key><LastModified>2024-01-01T00:00:00.000Z</LastModified><ETag>"e"</ETag><Size>${size}</Size></Contents>`;
+}
+
 describe('the origin', () => {
   test('has no such bucket: exit code 4', async () => {
     await using world = await CliWorld.create();
@@ -95,7 +100,9 @@ describe('the origin', () => {
   test('is a web server and not S3: exit code 5', async () => {
     await using world = await CliWorld.create();
     world.faults.inject({}, notS3());
-    assert.equal((await refusal(world, {})).code, 5);
+    const page = await refusal(world, {});
+    assert.equal(page.code, 5);
+    assert.match(page.err, /a web page.*check --endpoint/);
     const web = createServer((_, response) => response.writeHead(404).end('<html>nothing here</html>')).listen(
       0,
       '127.0.0.1',
@@ -146,8 +153,35 @@ describe('the origin', () => {
   test('lists without end: exit code 5', async () => {
     await using world = await CliWorld.create();
     world.faults.inject({ kind: 'list' }, endlessListing('bucket'));
-    assert.equal((await refusal(world, {})).code, 5);
+    const { code, err } = await refusal(world, {});
+    assert.equal(code, 5);
+    assert.match(err, /16777216 bytes.*check --endpoint/);
   });
+
+  const hostile: readonly (readonly [what: string, listing: string, message: RegExp])[] = [
+    ['two megabytes of XML without an end', '<Contents>'.repeat(200_000), /nests deeper than 16/],
+    ['a negative size', contents('k', '-1'), /gives "k" the size "-1"/],
+    ['a size beyond all numbers', contents('k', '99999999999999999999'), /gives "k" the size "9{20}"/],
+    ['a size that is none', contents('k', '0x10'), /gives "k" the size "0x10"/],
+  ];
+  for (const [what, listing, message] of hostile) {
+    test(`lists ${what}: exit code 5`, async () => {
+      await using world = await CliWorld.create();
+      world.faults.inject(
+        { kind: 'list' },
+        {
+          type: 'respond',
+          status: 200,
+          headers: { 'content-type': 'application/xml' },
+          body: `<?xml version="1.0"?><ListBucketResult><Name>bucket</Name>${listing}</ListBucketResult>`,
+        },
+      );
+      const { code, err } = await refusal(world, {});
+      assert.equal(code, 5);
+      assert.match(err, message);
+      assert.match(err, /check --endpoint\n$/);
+    });
+  }
 });
 
 describe('the cache directory', () => {

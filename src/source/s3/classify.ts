@@ -134,7 +134,7 @@ const encrypted: Rule = (answer) =>
 const noSuchOperation: Rule = (answer, { endpoint }) =>
   verdict(
     'endpoint-not-s3',
-    `${endpoint} does not know ${answer.operation === 'list' ? 'ListObjectsV2' : 'GetObject with a range'} (${name(answer)})`,
+    `${endpoint} does not know ${answer.operation === 'list' ? 'ListObjectsV2' : 'GetObject with a range'} (${name(answer)}): check --endpoint`,
   );
 
 const badName: Rule = (_, { bucket, endpoint }) =>

@@ -155,7 +155,7 @@ export class HttpCarrier {
     const tooLarge = (): DlfsError =>
       new DlfsError(
         'protocol',
-        `${url.origin} answers with more than ${maxBody} bytes where a listing or an error was due`,
+        `${url.origin} answers with more than ${maxBody} bytes where a listing or an error was due; check --endpoint`,
         { retryable: false },
       );
     if (Number(incoming.headers['content-length'] ?? 0) > maxBody) throw tooLarge();

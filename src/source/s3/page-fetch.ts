@@ -74,7 +74,8 @@ function read(response: CarriedResponse, body: Buffer, options: PageFetchOptions
     return parseListResult(body, options.clock.wall());
   } catch (thrown) {
     const error = DlfsError.from(thrown);
-    throw sourceFailure(error.code, `${options.origin.endpoint}: ${error.message}`, {
+    // What listed like that may be S3 with a fault, or something else altogether: that much only the user can tell.
+    throw sourceFailure(error.code, `${options.origin.endpoint}: ${error.message}; check --endpoint`, {
       cause: error,
       retryable: error.retryable,
     });
