@@ -254,6 +254,9 @@ void interrupts() {
   const uint64_t gone = kernel.read(5, 0, 100, dead_pid());
   kernel.ask(wire::kInterrupt, 0, wire::InterruptIn{gone});
   check(kernel.answered(gone, EINTR), "the request of a killed process ends with EINTR");
+  const uint64_t unknown = kernel.read(5, 0, 100, 0);
+  const uint64_t whose = kernel.ask(wire::kInterrupt, 0, wire::InterruptIn{unknown});
+  check(kernel.answered(whose, EAGAIN), "who is in another pid namespace counts as alive");
   const uint64_t early = kernel.ask(wire::kInterrupt, 0, wire::InterruptIn{999'999});
   check(kernel.answered(early, EAGAIN), "an interrupt that overtook its request is asked for again");
   kernel.read(5, 0, 100, dead_pid());

@@ -46,7 +46,7 @@ export async function serve(
   const errors = new RecentErrors(deps.clock);
   const own = { ...deps, log: errors.recording(deps.log) };
   const quota = { bytes: options.cacheBytes, files: options.cacheFiles, reserve: 0 };
-  const plane = stack.use(DataPlane.start(options, deps));
+  const plane = stack.use(DataPlane.start({ ...options, evictsAbandoned: true }, deps));
   const dataset = stack.use(
     await DatasetServer.start(
       { ...options, name: options.dir, quota, origin: 'needed', cacheOf: null, prefetch: 'readahead' },

@@ -17,6 +17,8 @@ describe('dlfs mount in the background', () => {
     const source = `s3://bucket at ${world.endpoint.url}`;
     assert.deepEqual(mounted, { code: 0, out: `${source} mounted at ${dir}; log: ${world.at('log')}\n`, err: '' });
     assert.equal(await world.read(`${dir}/a/x`), 'hello\n');
+    const [{ minor } = { minor: -1 }] = await mountsAt(dir);
+    assert.equal(await readFile(`/sys/class/bdi/0:${minor}/read_ahead_kb`, 'utf8'), '4096\n');
     const { pid, cacheFolder, log } = recordOf(dir);
     assert.equal(log, world.at('log'));
     assert.equal((await stat(world.at('log'))).mode & 0o777, 0o600);
@@ -41,7 +43,8 @@ describe('dlfs mount in the background', () => {
       await readFile(world.at('log'), 'utf8'),
       JSON.stringify(recordOf(dir)),
     ];
-    for (const name of ['source.json', 'owner.json']) texts.push(await readFile(`${cacheFolder}/${name}`, 'utf8'));
+    const written = ['source.json', 'owner.json', 'stats.json', 'index.db', 'index.db-wal'];
+    for (const name of written) texts.push(await readFile(`${cacheFolder}/${name}`, 'latin1'));
     for (const text of texts) assert.ok(!text.includes(KEYS.secretAccessKey));
     await world.call(['umount', dir]);
   });

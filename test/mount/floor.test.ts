@@ -2,7 +2,8 @@
  * The cache on a disk that others fill: an ext4 file system of its own, behind a loop device.
  */
 import { strict as assert } from 'node:assert';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { digestOf, generated, seedOf } from '../posix/content.ts';
 import { at } from '../posix/target.ts';
@@ -13,7 +14,7 @@ import { dropCaches } from '../support/files.ts';
 import { cleanEnvironment, DLFS } from '../support/mount.ts';
 import { DlfsTarget, OPEN_MODES } from '../support/mount-target.ts';
 import { until } from '../support/process.ts';
-import { call } from './cli-world.ts';
+import { call, CliWorld, recordOf } from './cli-world.ts';
 
 const MIB = 1024 * 1024;
 const SOON_MS = 30_000;
@@ -136,6 +137,39 @@ for (const open of OPEN_MODES) {
     assert.deepEqual(await cache.wrongBlocks(65_536), []);
   });
 }
+
+test('at the floor, the cache of a source that is mounted no more goes first, and what is in use stays', async () => {
+  await using disk = await Ext4Image.create({ bytes: 96 * MIB });
+  await using world = await CliWorld.create();
+  const cacheDir = `${disk.dir}/cache`;
+  const args = [...world.args, '--cache-dir', cacheDir, '--cache-floor', '16MiB', '--refresh', 'never'];
+  const [gone, stays] = [await world.dir('gone'), await world.dir('stays')];
+  await world.call(['mount', 's3://bucket', gone, ...args]);
+  assert.equal((await world.read(`${gone}/big`)).length, 3_000_000);
+  const { cacheFolder: left } = recordOf(gone);
+  await world.call(['umount', gone]);
+  await world.call(['mount', 's3://bucket/a', stays, ...args]);
+  assert.equal(await world.read(`${stays}/x`), 'hello\n');
+  const { cacheFolder: used } = recordOf(stays);
+  const cached = async (): Promise<number> => {
+    const stats = JSON.parse(await readFile(`${used}/stats.json`, 'utf8')) as { cache: { files: number } };
+    return stats.cache.files;
+  };
+  await until(async () => (await cached()) === 1, SOON_MS, 'the file is cached');
+
+  // What was left a moment ago may be on its way back; this one was not.
+  const longAgo = new Date(Date.UTC(2024, 0, 1));
+  for (const name of ['index.db', 'lock']) await utimes(`${left}/${name}`, longAgo, longAgo);
+  await disk.fillTo(15 * MIB);
+  const told = async (): Promise<number> =>
+    (await readFile(world.at('log'), 'utf8')).split('mounted no more was removed').length - 1;
+  await until(async () => (await told()) > 0, SOON_MS, 'it is gone');
+  assert.deepEqual(await readdir(cacheDir), [basename(used)]);
+  await until(async () => (await disk.free()) >= FLOOR, SOON_MS, 'and so the floor is kept');
+  assert.equal(await told(), 1);
+  assert.equal(await cached(), 1, 'nothing that is in use has left');
+  assert.equal((await world.call(['umount', stays])).code, 0);
+});
 
 /** Writes until the disk takes nothing more: what fallocate leaves. */
 async function fillUp(path: string): Promise<void> {

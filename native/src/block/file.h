@@ -10,7 +10,8 @@
 //  3. `published` implies that every block is resident and was verified; the file is then never written or punched
 //  again.
 //  4. No bit of `resident` outlives its bytes: a cache file that is missing or short loses every bit beyond its end.
-//  5. `opened` counts kernel opens by connection (passthrough sessions only); the mode of a connection's opens changes
+//  5. Nothing is written into a hole while it is being punched.
+//  6. `opened` counts kernel opens by connection (passthrough sessions only); the mode of a connection's opens changes
 //  only while it has none.
 #pragma once
 
@@ -106,11 +107,13 @@ struct File {
   std::map<uint32_t, Arrival> arrivals;
   std::vector<ReadWaiter> waiters;
   std::vector<ParkedOp> parked;
-  std::vector<uint32_t> marks;        // blocks whose first read is told to the control plane
-  std::shared_ptr<UniqueFd> fd;       // opened on demand, closed when idle; readers hold a copy
-  uint32_t epoch = 0;                 // counts unlinks: a write begun before one went into the unlinked file
-  std::vector<BlockRange> pinned;     // preads and pwrites in flight
-  std::vector<PendingPunch> punches;  // wait until their range is unpinned
+  std::vector<uint32_t> marks;                 // blocks whose first read is told to the control plane
+  std::shared_ptr<UniqueFd> fd;                // opened on demand, closed when idle; readers hold a copy
+  uint32_t epoch = 0;                          // counts unlinks: a write begun before one went into the unlinked file
+  std::vector<BlockRange> pinned;              // preads and pwrites in flight
+  std::vector<PendingPunch> punches;           // wait until their range is unpinned
+  std::vector<BlockRange> punching;            // holes being made, without the lock: a disk may take its time
+  std::vector<std::function<void()>> delayed;  // stores into such a hole: begun anew when one is done
   bool published = false;
   bool doomed = false;   // dropped, its cache file not unlinked yet: whoever opens it next unlinks it first
   bool asked = false;    // the control plane was asked for its state
@@ -130,7 +133,8 @@ struct File {
   void clear_resident(uint32_t block) { resident[block / 64] &= ~(1ULL << (block % 64)); }
   // Nothing in flight, nobody waits, not open: the state can be forgotten and asked for again.
   bool idle() const {
-    return arrivals.empty() && waiters.empty() && parked.empty() && pinned.empty() && opened.empty() && punches.empty();
+    return arrivals.empty() && waiters.empty() && parked.empty() && pinned.empty() && opened.empty() &&
+           punches.empty() && punching.empty();
   }
 };
 

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "volume.h"
 
 namespace dlfs {
 namespace {
 
-// Punched at once under the file's lock, for which its readers wait: some milliseconds. A room that an object makes for
+// Punched at once: a block that comes back to the hole meanwhile waits to be stored. A room that an object makes for
 // itself may be gigabytes (src/cache/blocks/own-room.ts).
 constexpr uint64_t kPunch = 16U << 20;
 
@@ -41,16 +42,24 @@ void Volume::drop_blocks(uint64_t task, uint64_t ino, uint32_t first, uint32_t c
     const auto most = static_cast<uint32_t>(std::max<uint64_t>(1, kPunch >> self->shift_));
     int error = 0;
     for (uint64_t from = range.first; from <= range.last && error == 0;) {
-      std::lock_guard held(file->mu);
+      std::unique_lock lock(file->mu);
       while (from <= range.last && stays(static_cast<uint32_t>(from))) ++from;
       uint64_t to = from;
       while (to <= range.last && to - from < most && !stays(static_cast<uint32_t>(to))) ++to;
       if (from == to) break;
-      if (!self->ensure_fd(*file, false)) {
-        if (errno != ENOENT) error = errno;
-      } else if (::fallocate(file->fd->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                             static_cast<off_t>(from << self->shift_),
-                             static_cast<off_t>((to - from) << self->shift_)) != 0) {
+      if (self->ensure_fd(*file, false)) {
+        const auto fd = file->fd;
+        const BlockRange hole{static_cast<uint32_t>(from), static_cast<uint32_t>(to - 1)};
+        file->punching.push_back(hole);
+        lock.unlock();
+        if (::fallocate(fd->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from << self->shift_),
+                        static_cast<off_t>((to - from) << self->shift_)) != 0) {
+          error = errno;
+        }
+        lock.lock();
+        file->punching.erase(std::find(file->punching.begin(), file->punching.end(), hole));
+        for (auto& store : std::exchange(file->delayed, {})) self->disk_.submit(std::move(store));
+      } else if (errno != ENOENT) {
         error = errno;
       }
       from = to;

@@ -69,6 +69,12 @@ void Volume::store_block(const std::shared_ptr<File>& file, uint32_t block, cons
         error = EBUSY;  // the kernel reads that file: it is never written again
         break;
       }
+      if (std::any_of(file->punching.begin(), file->punching.end(),
+                      [&](const BlockRange& hole) { return hole.overlaps(range); })) {
+        file->delayed.push_back(
+            [self = shared_from_this(), file, block, buffer, hash] { self->store_block(file, block, buffer, hash); });
+        return;
+      }
       if (!ensure_fd(*file, true)) {
         error = errno;
         if (!shortage(error) || std::exchange(again, true)) break;

@@ -10,7 +10,8 @@
  * 2. One eviction for all at a time; whoever needs room meanwhile waits for it.
  * 3. What leaves for another's sake stays within what its dataset has above its reserve. When others than dlfs fill the disk, the
  *    floor goes before the reserves.
- * 4. A dataset that fails to drop what it should takes nothing from the others but that room.
+ * 4. At the floor, a cache that nobody serves from goes before anything of a dataset's (abandoned-caches.ts).
+ * 5. A dataset that fails to drop what it should takes nothing from the others but that room.
  */
 import { statfs } from 'node:fs/promises';
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -19,8 +20,9 @@ import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
 import { mergeColdest } from '../policy/coldest.ts';
 import { usedBefore, type EvictionChoice, type EvictionNeed, type EvictionPolicy } from '../policy/eviction.ts';
-import type { DiskSpace, QuotaLimits, QuotaState } from '../policy/quota.ts';
+import type { DiskSpace, QuotaLimits, QuotaReason, QuotaState } from '../policy/quota.ts';
 import { SpaceLedger, worstOf, type SpaceAccount, type SpaceVerdict } from '../policy/space-ledger.ts';
+import { AbandonedCaches, type Remover } from './abandoned-caches.ts';
 import { evict, EvictionTurn } from './eviction-turn.ts';
 import { ShortageLog } from './shortage-log.ts';
 import { NOBODY, Space, type EvictionCause, type OwnedCandidate, type SharedDisk, type SpaceOptions } from './space.ts';
@@ -32,6 +34,8 @@ export interface DiskBudgetOptions {
   /** A folder of the cache disk, for statfs. */
   readonly folder: string;
   readonly policy: EvictionPolicy;
+  /** Removes caches of the folder that nobody serves from, one a call; left out: they stay. */
+  readonly removeAbandoned?: Remover;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -56,6 +60,7 @@ const CHECK_EVERY = 2_000;
 export class DiskBudget implements SharedDisk, Disposable {
   readonly ledger: SpaceLedger;
   readonly policy: EvictionPolicy;
+  readonly #abandoned: AbandonedCaches;
   readonly #limits: QuotaLimits;
   readonly #folder: string;
   readonly #clock: Clock;
@@ -73,6 +78,7 @@ export class DiskBudget implements SharedDisk, Disposable {
   constructor(options: DiskBudgetOptions) {
     this.ledger = new SpaceLedger(options.limits);
     this.policy = options.policy;
+    this.#abandoned = new AbandonedCaches(options.removeAbandoned ?? null, options.clock, options.log);
     this.#limits = options.limits;
     this.#folder = options.folder;
     this.#clock = options.clock;
@@ -147,7 +153,15 @@ export class DiskBudget implements SharedDisk, Disposable {
     });
     this.#shortage.note(worstOf([this.ledger.state, ...states]), decision.kind === 'admit' ? null : decision.reason);
     this.#shortage.sayRoom();
-    if (decision.kind !== 'admit' && decision.need !== null) await this.evict(null, NOBODY, decision.need);
+    if (decision.kind === 'admit' || (await this.giveUpAbandoned(decision.reason))) return;
+    if (decision.need !== null) await this.evict(null, NOBODY, decision.need);
+  }
+
+  /** At the floor, what nobody uses goes first. @returns whether a cache has gone: decide anew */
+  async giveUpAbandoned(reason: QuotaReason): Promise<boolean> {
+    const isGone = await this.#abandoned.giveUp(reason);
+    if (isGone) this.left();
+    return isGone;
   }
 
   /** Logs where all together stand, when a request found it to be worse than before. */

@@ -16,7 +16,7 @@ import type { Logger } from '../../base/log.ts';
 import { formatSize } from '../../base/size.ts';
 import type { ColdBound, ColdSource } from '../policy/coldest.ts';
 import { usedBefore, type EvictionCandidate, type EvictionNeed, type EvictionPolicy } from '../policy/eviction.ts';
-import type { DiskSpace, QuotaState } from '../policy/quota.ts';
+import type { DiskSpace, QuotaReason, QuotaState } from '../policy/quota.ts';
 import type { AccountLimits, SpaceAccount, SpaceLedger, SpaceVerdict } from '../policy/space-ledger.ts';
 import { evict, EvictionTurn } from './eviction-turn.ts';
 import { ShortageLog } from './shortage-log.ts';
@@ -82,6 +82,8 @@ export interface SharedDisk {
   left(): void;
   /** Logs where all together stand, when a request found it to be worse than before. */
   say(verdict: SpaceVerdict): void;
+  /** At the floor, what nobody uses goes first. @returns whether a cache has gone: decide anew */
+  giveUpAbandoned(reason: QuotaReason): Promise<boolean>;
   /** Makes room at the cost of all. @returns whether anything was freed */
   evict(asker: Space | null, cause: EvictionCause, need: EvictionNeed): Promise<boolean>;
 }
@@ -196,6 +198,7 @@ export class Space implements Disposable {
         this.account.reserve(need);
         return true;
       }
+      if (scope === 'all' && (await this.#budget.giveUpAbandoned(decision.reason))) continue;
       if (decision.need === null) return false;
       const isOthers = scope === 'own' ? this.#turn.isTaken : this.#budget.isEvicting;
       if (!isOthers) round += 1;

@@ -23,6 +23,7 @@ import { NativeHost } from '../../native/host.ts';
 import { listerHost } from '../../source/s3/lister-host.ts';
 import { kernelFeatures, type KernelFeatures } from '../kernel.ts';
 import { LoopDelayMeter } from '../loop-delay.ts';
+import { removeAbandoned } from '../registry/abandoned-cache.ts';
 
 /** What the process may take, for all datasets together. */
 export interface DataPlaneOptions {
@@ -38,6 +39,8 @@ export interface DataPlaneOptions {
   readonly cacheFloor: SizeOrShare;
   /** How the kernel is served. */
   readonly transport: TransportName;
+  /** At the floor, caches in `cacheDir` that nobody serves from go before those that are in use. */
+  readonly evictsAbandoned?: boolean;
 }
 
 /** What the process brings along; datasets get the same. */
@@ -142,6 +145,9 @@ export class DataPlane implements AsyncDisposable {
         limits: { bytes: options.cacheBytes, files: options.cacheFiles, floor: options.cacheFloor },
         folder: options.cacheDir,
         policy: new LruByObject(),
+        ...(options.evictsAbandoned === true
+          ? { removeAbandoned: () => removeAbandoned(options.cacheDir, clock.wall(), (fd) => binding.lock(fd), log) }
+          : {}),
         clock,
         log: log.child('cache'),
       }),

@@ -87,6 +87,37 @@ export async function removeCaches(
   }
 }
 
+/**
+ * The caches that nobody serves from, the one that was used longest ago first, without a look into them.
+ * @param before used before then, in milliseconds since 1970
+ */
+export async function idleCaches(root: string, before: number): Promise<{ fingerprint: string; usedMs: number }[]> {
+  const found: { fingerprint: string; usedMs: number }[] = [];
+  for (const fingerprint of (await readdir(root)).filter((name) => NAME.test(name))) {
+    const path = join(root, fingerprint);
+    const lock = await lstat(join(path, 'lock')).catch(() => null);
+    if (lock?.isFile() !== true || isHeld(join(path, 'lock'))) continue;
+    const usedMs = await lastUse(path);
+    if (usedMs < before) found.push({ fingerprint, usedMs });
+  }
+  return found.sort((left, right) => left.usedMs - right.usedMs);
+}
+
+/** Whether a process holds a lock file; one that is not there is held by nobody. */
+export function isHeld(lockFile: string): boolean {
+  try {
+    return lockHolder(lockFile) !== null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** All that is told of one cache; null where there is none of that name. */
+export function describeCache(root: string, fingerprint: string): Promise<CacheFolderInfo | null> {
+  return describe(join(root, fingerprint), fingerprint);
+}
+
 async function remove(root: string, info: CacheFolderInfo, lock: (fd: number) => number): Promise<void> {
   const fd = openSync(join(info.path, 'lock'), 'r+');
   try {
@@ -95,6 +126,10 @@ async function remove(root: string, info: CacheFolderInfo, lock: (fd: number) =>
     await rm(doomed, { recursive: true, force: true });
     // Out of the way at once: a mount that starts now makes a new folder.
     await rename(info.path, doomed);
+    // A subfolder at a time: millions of files in one call would keep every thread of the pool.
+    const objects = join(doomed, 'objects');
+    for (const name of await readdir(objects).catch(() => []))
+      await rm(join(objects, name), { recursive: true, force: true });
     await rm(doomed, { recursive: true, force: true });
   } finally {
     closeSync(fd);
@@ -123,7 +158,7 @@ async function describe(path: string, fingerprint: string): Promise<CacheFolderI
     source: identity === null ? null : `s3://${identity.bucket}${identity.prefix === '' ? '' : `/${identity.prefix}`}`,
     endpoint: identity?.endpoint ?? null,
     ...totals,
-    usedMs: Math.max(...(await Promise.all([index, `${index}-wal`, lockFile].map(modified)))),
+    usedMs: await lastUse(path),
     pid,
     dir: pid === null ? null : ((await ownerOf(path))?.dir ?? null),
   };
@@ -135,6 +170,11 @@ async function readIdentity(path: string): Promise<z.output<typeof IDENTITY> | n
   } catch {
     return null;
   }
+}
+
+async function lastUse(path: string): Promise<number> {
+  const files = ['index.db', 'index.db-wal', 'lock'].map((name) => join(path, name));
+  return Math.max(...(await Promise.all(files.map(modified))));
 }
 
 async function modified(path: string): Promise<number> {

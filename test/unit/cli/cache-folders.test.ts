@@ -9,7 +9,9 @@ import { fingerprint, type SourceIdentity } from '../../../src/cache/folder/fing
 import { CacheIndex } from '../../../src/cache/index/index.ts';
 import { SystemClock } from '../../../src/base/clock.ts';
 import { SILENT_LOGGER } from '../../../src/base/log.ts';
+import { removeAbandoned } from '../../../src/daemon/registry/abandoned-cache.ts';
 import { listCaches, removeCaches } from '../../../src/daemon/registry/cache-folders.ts';
+import { lockNode } from '../../../src/daemon/node/node-lock.ts';
 import { loadNative } from '../../../src/native/binding.ts';
 import { TempDir } from '../../support/files.ts';
 
@@ -169,5 +171,38 @@ describe('removing caches', () => {
     await assert.rejects(remove([]), { code: 'invalid-argument' });
     await assert.rejects(remove(['x'], true), { code: 'invalid-argument' });
     assert.equal((await readdir(temp.path)).length, 2);
+  });
+});
+
+describe('where the disk is at its floor', () => {
+  const MINUTE = 60_000;
+  const goes = (root: string, nowMs: number): Promise<boolean> => removeAbandoned(root, nowMs, lock, SILENT_LOGGER);
+
+  test('the cache that was used longest ago goes first, one in use or just left stays', async () => {
+    await using temp = await TempDir.create('caches');
+    const now = Date.UTC(2024, 5, 1);
+    const older = await left(temp.path, identity('older'), now - 3 * MINUTE);
+    const old = await left(temp.path, identity('old'), now - 2 * MINUTE);
+    const young = await left(temp.path, identity('young'), now - MINUTE / 2);
+    await using used = await opened(temp.path, identity('used'));
+    await utimes(`${used.path}/lock`, 1, 1);
+    const there = async (): Promise<string[]> =>
+      (await readdir(temp.path)).map((name) => `${temp.path}/${name}`).sort();
+    assert.equal(await goes(temp.path, now), true);
+    assert.deepEqual(await there(), [old, young, used.path].sort());
+    assert.ok(!(await there()).includes(older));
+    assert.equal(await goes(temp.path, now), true);
+    assert.equal(await goes(temp.path, now), false);
+    assert.deepEqual(await there(), [young, used.path].sort());
+  });
+
+  test('nothing goes that a daemon may need again', async () => {
+    await using temp = await TempDir.create('caches');
+    await left(temp.path, identity('old'), 1000);
+    {
+      using _held = lockNode(temp.path, lock);
+      assert.equal(await goes(temp.path, 10 * MINUTE), false);
+    }
+    assert.equal(await goes(temp.path, 10 * MINUTE), true);
   });
 });
