@@ -6,7 +6,7 @@
  *
  * Invariants:
  * 1. A guest whose thread has ended is told exactly once, unless it has left before.
- * 2. A thread is started by the first guest, not before.
+ * 2. A thread is started by the first guest, or by `warm`, not before.
  * 3. After disposal no thread runs, and nobody is told of its end.
  */
 import { MessageChannel, parentPort, Worker, type MessagePort } from 'node:worker_threads';
@@ -52,6 +52,11 @@ export class HostThread implements AsyncDisposable {
   /** Guests that are connected now. */
   get guests(): number {
     return this.#running?.guests.size ?? 0;
+  }
+
+  /** Starts the thread before there is a guest: loading its program takes time that the caller has something else to do in. */
+  warm(): void {
+    this.#running ??= this.#start();
   }
 
   /**

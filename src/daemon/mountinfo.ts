@@ -102,8 +102,12 @@ function parseLine(line: string): KernelMount | null {
   };
 }
 
+/** What needs no decoding: plain ASCII without escapes, as nearly all fields are. */
+const PLAIN = /^[!-[\]-~]*$/;
+
 /** Each `\ooo` is one byte; what remains is UTF-8. */
 function unescaped(field: string): string {
+  if (PLAIN.test(field)) return field;
   const bytes = field.replace(/\\([0-3][0-7]{2})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );

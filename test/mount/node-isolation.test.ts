@@ -1,5 +1,5 @@
 /**
- * Datasets of one node keep out of each other's way: a quota, an origin that is down.
+ * Datasets of one node keep out of each other's way: a stalled origin, a quota, an origin that is down.
  */
 import { strict as assert } from 'node:assert';
 import { statSync } from 'node:fs';
@@ -9,12 +9,15 @@ import { test } from 'node:test';
 import { digestOf } from '../posix/content.ts';
 import { fails } from '../posix/expect.ts';
 import { Helper } from '../posix/helper.ts';
+import { O } from '../posix/linux.ts';
 import { DlfsDaemon } from '../support/daemon.ts';
 import { ManyOrigin } from '../support/many-origin.ts';
 import { until } from '../support/process.ts';
 
 const MIB = 1024 * 1024;
 const PATIENCE_MS = 20_000;
+/** Two reads each: the kernel has at most 128 under way that nobody waits for, and holds up whoever asks for more. */
+const STALLED = 50;
 
 /** Bytes that the cache files of a dataset occupy. */
 async function occupied(cache: string, dataset: string): Promise<number> {
@@ -30,6 +33,49 @@ async function occupied(cache: string, dataset: string): Promise<number> {
   }
   return bytes * 512;
 }
+
+test('a dataset whose origin stalls holds up no other: not their cold reads, not their warm ones, not their lookups', async () => {
+  const files: Record<string, number> = {};
+  for (let n = 0; n < STALLED; n++) files[`stalled/f${n}`] = 2 * MIB;
+  for (const name of ['b', 'c']) for (let n = 0; n < 20; n++) files[`${name}/f${n}`] = 3 * MIB;
+  await using origin = await ManyOrigin.start(files);
+  await using daemon = await DlfsDaemon.start({
+    env: origin.env,
+    manifests: Object.fromEntries(['stalled', 'b', 'c'].map((name) => [`${name}.json`, origin.manifest(name)])),
+    // Little memory: what a stalled dataset may hold of it must leave enough for the others.
+    args: ['--memory', '32MiB'],
+  });
+  await using helper = new Helper();
+  assert.equal((await helper.call('listdir', daemon.dirOf('stalled'))).length, STALLED);
+  using stall = origin.stall('stalled');
+  // A hundred reads, and none is answered.
+  await using waiting = new Helper();
+  const stuck: Promise<unknown>[] = [];
+  const fds: number[] = [];
+  for (let n = 0; n < STALLED; n++) fds.push(await waiting.call('open', `${daemon.dirOf('stalled')}/f${n}`, O.O_RDONLY));
+  const WILLNEED = 3; // POSIX_FADV_WILLNEED: asks, and does not wait
+  for (const fd of fds) await waiting.call('fadvise', fd, 0, 2 * MIB, WILLNEED);
+  stuck.push(waiting.call('pread', fds[0]!, 4096, 0).catch(() => undefined));
+  await stall.hit(4);
+  for (const name of ['b', 'c']) {
+    for (let n = 0; n < 20; n++) {
+      const key = `${name}/f${n}`;
+      assert.equal((await helper.call('digest', `${daemon.root}/${key}`))[0], digestOf(origin.contentOf(key, 3 * MIB)));
+    }
+  }
+  const begun = performance.now();
+  for (let n = 0; n < 20; n++) {
+    const fd = await helper.call('open', `${daemon.dirOf('b')}/f${n}`, O.O_RDONLY);
+    await helper.call('fadvise', fd, 0, 0, 4); // POSIX_FADV_DONTNEED: from the daemon, not from the kernel's pages
+    await helper.call('pread', fd, 4096, MIB);
+    await helper.call('close', fd);
+  }
+  assert.ok(performance.now() - begun < 10_000, 'resident reads are quick');
+  assert.ok(origin.requests.every(({ key, status }) => !(key ?? '').startsWith('b/') || status !== 500));
+  stall.release();
+  stall.remove();
+  await Promise.all(stuck);
+});
 
 test('a dataset stays within its quota, whatever others have, and one reserve is not for another', async () => {
   const files: Record<string, number> = {};

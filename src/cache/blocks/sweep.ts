@@ -69,8 +69,11 @@ export class Sweep implements AsyncDisposable {
   /** Runs it to its end. @throws DlfsError when the folder cannot be read */
   async run(): Promise<SweepReport> {
     const report = { files: 0, deleted: 0, deletedBytes: 0, trimmed: 0, damaged: 0 };
+    // Most caches of a node have few of the subfolders.
+    const there = new Set(await namesIn(this.#o.objects));
     for (let number = 0; number < SUBFOLDERS && !this.#stopped; number++) {
-      await this.#subfolder(join(this.#o.objects, subfolderName(number)), report);
+      const name = subfolderName(number);
+      if (there.has(name)) await this.#subfolder(join(this.#o.objects, name), report);
     }
     if (!this.#stopped && this.#o.dry !== true) await this.#o.store.proveRest();
     return report;

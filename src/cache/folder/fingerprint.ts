@@ -19,10 +19,13 @@ export interface CacheIdentity extends SourceIdentity {
   readonly blockSize?: number;
 }
 
+/** The hash is compiled once: a node asks for the names of hundreds of folders when it starts. */
+let hashing: ReturnType<typeof xxhash> | null = null;
+
 /** @returns 16 hexadecimal digits: XXH64 of the identity as JSON with its fields in this file's order */
 export async function fingerprint(identity: CacheIdentity): Promise<string> {
   const { kind, endpoint, bucket, prefix, dataset, blockSize } = identity;
-  const hasher = await xxhash();
+  const hasher = await (hashing ??= xxhash());
   // What is undefined is left out: the names of caches that older versions made stay what they are.
   return hasher.h64ToString(JSON.stringify({ kind, endpoint, bucket, prefix, dataset, blockSize }));
 }

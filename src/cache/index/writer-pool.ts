@@ -2,7 +2,7 @@
  * The writer threads of a process: each is the only writer of the databases that were opened on it.
  *
  * Invariants:
- * 1. Threads are started as databases come, `threads` of them at most; a database goes to the one with the fewest.
+ * 1. Threads are started as databases come, or all by `warm`, `threads` of them at most; a database goes to the one with the fewest.
  * 2. A thread that dies takes down the databases on it and no other: their calls fail with `internal`. What is opened later gets
  *    another thread in its place.
  */
@@ -33,6 +33,11 @@ export class WriterPool implements AsyncDisposable {
     return this.#threads.map(({ guests }) => guests);
   }
 
+  /** Starts all threads: many databases are about to come. */
+  warm(): void {
+    while (this.#threads.length < this.#most) this.#add().warm();
+  }
+
   /**
    * Gives a database to a thread.
    * @param onLost told when that thread dies, with the error or null
@@ -48,11 +53,13 @@ export class WriterPool implements AsyncDisposable {
   #thread(): HostThread {
     const idle = this.#threads.find(({ guests }) => guests === 0);
     if (idle !== undefined) return idle;
-    if (this.#threads.length < this.#most) {
-      const added = new HostThread({ program: this.#program, name: 'dlfs-index' });
-      this.#threads.push(added);
-      return added;
-    }
+    if (this.#threads.length < this.#most) return this.#add();
     return this.#threads.reduce((least, thread) => (thread.guests < least.guests ? thread : least));
+  }
+
+  #add(): HostThread {
+    const added = new HostThread({ program: this.#program, name: 'dlfs-index' });
+    this.#threads.push(added);
+    return added;
   }
 }

@@ -98,6 +98,8 @@ export class NodeDaemon implements AsyncDisposable {
     const directories = DatasetDirectories.open(options.root, options.cacheDir, registry);
     await checkCacheDisk(options.cacheDir);
     const plane = owned.use(DataPlane.start(options, deps));
+    // They load while the manifests are read.
+    plane.indexes.writers.warm();
     owned.use(lockNode(options.cacheDir, (fd) => plane.host.binding.lock(fd)));
     registry.prune(readMounts());
     const desired = owned.use(

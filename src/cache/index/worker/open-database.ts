@@ -11,7 +11,7 @@
  *    their numbers) nor after a power cut that took the last transactions back.
  */
 import Database, { type Database as Connection } from 'better-sqlite3';
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../../base/clock.ts';
 import { DlfsError } from '../../../base/errors.ts';
@@ -53,6 +53,8 @@ export interface OpenDatabaseOptions {
   readonly clock: Pick<Clock, 'wall'>;
   /** Steps of the schema; tests give others. */
   readonly migrations?: readonly Migration[];
+  /** `schemaAfter` of the migrations, where it is known: many databases of one schema are opened. */
+  readonly schema?: string;
 }
 
 /**
@@ -95,6 +97,8 @@ function rebuild(options: OpenDatabaseOptions, reason: string): OpenedDatabase {
 }
 
 function use(options: OpenDatabaseOptions, rebuilt: { setAside: string; reason: string } | null): OpenedDatabase {
+  // Before SQLite opens the file: closing a descriptor of it drops the locks that this process has on it (fcntl(2)).
+  const size = sizeByHeader(options.file);
   // Closed again on any failure: a descriptor left open would keep the file that is about to be set aside.
   using stack = new DisposableStack();
   const database = stack.adopt(new Database(options.file), (connection) => connection.close());
@@ -102,9 +106,10 @@ function use(options: OpenDatabaseOptions, rebuilt: { setAside: string; reason: 
   const created = isEmpty(database, options.file);
   if (!created) requireOurs(database, migrations.length);
   configure(database);
-  if (!created) requireWhole(database, options.file);
+  if (!created) requireWhole(database, options.file, size);
   migrate(database, migrations);
-  if (!created) requireTables(database, migrations);
+  if (!created && schemaOf(database) !== (options.schema ?? schemaAfter(migrations)))
+    throw new Unfit('its tables are not those of its version');
   const { clean, emptied } = start(database, options, created);
   stack.move();
   return {
@@ -148,20 +153,43 @@ function configure(database: Connection): void {
   database.pragma(`journal_size_limit = ${LOG_BYTES}`);
 }
 
-/** A file that was cut short would show only when a lost page is needed. After a checkpoint its length can be told. */
-function requireWhole(database: Connection, file: string): void {
+/**
+ * A file that was cut short would show only when a lost page is needed. Its own header says how long it was after the last
+ * checkpoint. Where it is shorter, a checkpoint may have been cut short: then the log still has what is missing, and after another
+ * checkpoint the length can be told. (The file format: sqlite.org/fileformat2.html, 1.3.)
+ */
+function requireWhole(database: Connection, file: string, byHeader: number): void {
+  if (statSync(file).size >= byHeader) return;
   database.pragma('wal_checkpoint(TRUNCATE)');
   const expected = pragma(database, 'page_count') * pragma(database, 'page_size');
   const actual = statSync(file).size;
   if (actual < expected) throw new Unfit(`it was cut short: ${actual} of ${expected} bytes are left`);
 }
 
-/** Tables and indexes are compared with those of a new database: a statement that does not fit would show only later. */
-function requireTables(database: Connection, migrations: readonly Migration[]): void {
+/** Bytes of the file by its header; 0 where it has none yet, or is not there: everything is in the log. */
+function sizeByHeader(file: string): number {
+  if (!existsSync(file)) return 0;
+  const header = Buffer.alloc(32);
+  const fd = openSync(file, 'r');
+  try {
+    if (readSync(fd, header, 0, header.length, 0) < header.length) return 0;
+  } finally {
+    closeSync(fd);
+  }
+  // Of 64 KiB, the size of a page is written as 1.
+  const pageSize = header.readUInt16BE(16);
+  return (pageSize === 1 ? 65_536 : pageSize) * header.readUInt32BE(28);
+}
+
+/**
+ * The tables and indexes of a new database, as text: those of an old one are compared with it, since a statement that does not fit
+ * would show only later.
+ */
+export function schemaAfter(migrations: readonly Migration[] = MIGRATIONS): string {
   using stack = new DisposableStack();
   const fresh = stack.adopt(new Database(':memory:'), (connection) => connection.close());
   migrate(fresh, migrations);
-  if (schemaOf(database) !== schemaOf(fresh)) throw new Unfit('its tables are not those of its version');
+  return schemaOf(fresh);
 }
 
 function schemaOf(database: Connection): string {

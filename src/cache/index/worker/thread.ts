@@ -11,7 +11,7 @@ import { DlfsError } from '../../../base/errors.ts';
 import { receiveGuests } from '../../../base/host-thread.ts';
 import { PageCacheShares, type PageCachePart } from '../page-cache.ts';
 import type { Reply, Request, WriterInit } from '../protocol.ts';
-import { openDatabase, suspectMark } from './open-database.ts';
+import { openDatabase, schemaAfter, suspectMark } from './open-database.ts';
 import { Store } from './store.ts';
 import { ThreadTurns } from './turns.ts';
 import { Writer } from './writer.ts';
@@ -21,6 +21,7 @@ const PAGE_CACHE = { total: 32_000, most: 32_000, least: 256 };
 
 const clock = new SystemClock();
 const turns = new ThreadTurns(setImmediate);
+const schema = schemaAfter();
 const pages = new PageCacheShares(PAGE_CACHE, clock);
 
 receiveGuests((init, port) => new Served(init as WriterInit, port).open());
@@ -37,7 +38,7 @@ class Served {
 
   open(): void {
     try {
-      const { database, opening } = openDatabase({ ...this.#init, clock });
+      const { database, opening } = openDatabase({ ...this.#init, clock, schema });
       const part = pages.join(database);
       const writer = new Writer({ store: new Store(database, this.#init), clock, turns });
       this.#port.on('message', (request: Request) => void this.#answer(writer, part, request));
