@@ -132,7 +132,7 @@ export class DesiredState implements AsyncDisposable {
   /**
    * Stores manifests and makes them count.
    * @returns what was done to each, in order, when all are on the disk and the follower was told
-   * @throws DlfsError `invalid-argument` for one that a file describes or that is there twice, `exists` for a clash of names: nothing
+   * @throws DlfsError `conflict` for one that a file describes, `invalid-argument` for one that is there twice, `exists` for a clash of names: nothing
    *   is done then. `disk-full`, `io`: those before the one that is named are applied
    */
   apply(manifests: readonly Manifest<'node'>[]): Promise<Applied[]> {
@@ -151,7 +151,7 @@ export class DesiredState implements AsyncDisposable {
   /**
    * Forgets a dataset that was applied.
    * @returns its manifest, when it is off the disk and the follower was told
-   * @throws DlfsError `invalid-argument` for one that a file describes, `not-found`, `io`
+   * @throws DlfsError `conflict` for one that a file describes, `not-found`, `io`
    */
   delete(name: string): Promise<Manifest<'node'>> {
     return this.#inTurn(async () => {
@@ -180,7 +180,7 @@ export class DesiredState implements AsyncDisposable {
 
   /**
    * A dataset that was applied, and so may be deleted; also one that is stored but stands back behind another's name.
-   * @throws DlfsError `not-found`; `invalid-argument` for one that a file describes
+   * @throws DlfsError `not-found`; `conflict` for one that a file describes
    */
   requireApplied(name: string): OwnedManifest {
     this.#refuseIfOfFile(name, 'deleted: remove it from the file');
@@ -198,7 +198,7 @@ export class DesiredState implements AsyncDisposable {
   #refuseIfOfFile(dataset: string, what: string): void {
     const owner = this.datasets.get(dataset)?.owner;
     if (owner?.kind !== 'file') return;
-    throw new DlfsError('invalid-argument', `is described by ${ownerText(owner)} and cannot be ${what}`, { dataset });
+    throw new DlfsError('conflict', `is described by ${ownerText(owner)} and cannot be ${what}`, { dataset });
   }
 
   #ownedByApi(manifest: Manifest<'node'>): OwnedManifest {

@@ -1,7 +1,6 @@
 /**
  * Statistics of the process and all its datasets; reads the datasets' counters once a second for their rates.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { memoryUsage, pid } from 'node:process';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { sizeOf } from '../../base/size.ts';
@@ -11,6 +10,7 @@ import type { NodeStats } from '../api/contract/stats-view.ts';
 import type { DataPlane, DataPlaneOptions } from '../node/data-plane.ts';
 import { datasetStats, trafficReading } from './dataset-stats.ts';
 import type { HostedDataset } from './hosted.ts';
+import { ProcessCounts } from './process-counts.ts';
 import { TrafficMeter } from './traffic.ts';
 
 /** What it reads. */
@@ -29,6 +29,7 @@ export class NodeStatistics implements Disposable {
   readonly #o: NodeStatsOptions;
   readonly #started: number;
   readonly #traffic = new Map<string, TrafficMeter>();
+  readonly #process = new ProcessCounts();
   readonly #timer: Timer;
 
   constructor(options: NodeStatsOptions) {
@@ -45,7 +46,7 @@ export class NodeStatistics implements Disposable {
     const total = disk.totalBytes ?? 0;
     return {
       ...{ version, pid, uptime: (clock.monotonic() - this.#started) / SECOND, rss: memoryUsage.rss() },
-      ...processCounts(),
+      ...this.#process.read(),
       memory: { used: engine.memoryUsed, cap: engine.memoryCap },
       eventLoop: plane.meter.read(),
       disk: {
@@ -90,15 +91,4 @@ export class NodeStatistics implements Disposable {
     }
     return meter;
   }
-}
-
-/** What /proc says of this process (proc(5)). */
-function processCounts(): { threads: number; descriptors: number; descriptorLimit: number } {
-  const status = readFileSync('/proc/self/status', 'latin1');
-  const limits = readFileSync('/proc/self/limits', 'latin1');
-  return {
-    threads: Number(/^Threads:\s+(\d+)/m.exec(status)?.[1] ?? 0),
-    descriptors: readdirSync('/proc/self/fd').length,
-    descriptorLimit: Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 0),
-  };
 }

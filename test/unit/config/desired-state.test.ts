@@ -82,12 +82,12 @@ test('a dataset of a file is refused to apply and to delete, with the name of th
   const desired = await open();
   const because = `is described by ${config}/a.yaml:3 and cannot be`;
   await assert.rejects(desired.apply([manifestOf('b'), manifestOf('a')]), {
-    code: 'invalid-argument',
+    code: 'conflict',
     dataset: 'a',
     message: `${because} applied: edit the file`,
   });
   await assert.rejects(desired.delete('a'), {
-    code: 'invalid-argument',
+    code: 'conflict',
     message: `${because} deleted: remove it from the file`,
   });
   assert.deepEqual([...desired.datasets.keys()], ['a'], 'nothing of the refused request was done');
