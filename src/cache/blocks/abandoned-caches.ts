@@ -47,9 +47,10 @@ export class AbandonedCaches {
       if (this.#clock.monotonic() < this.#noneUntil) return false;
       this.#removing = this.#removeOne(remove).finally(() => (this.#removing = null));
     }
-    const { promise: impatient, resolve } = Promise.withResolvers<boolean>();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
     using _timer = this.#clock.startTimer(PATIENCE, () => resolve(false));
-    return await Promise.race([this.#removing, impatient]);
+    void this.#removing.then(resolve);
+    return await promise;
   }
 
   async #removeOne(remove: Remover): Promise<boolean> {
