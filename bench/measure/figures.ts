@@ -103,7 +103,7 @@ export function renderFigures(results: readonly ScenarioResult[]): string | null
     return `<g transform="translate(${x + SIZE.margin} ${y})">\n${drawPanel(panel, row)}</g>\n`;
   });
   const { kernel, cores } = first.machine;
-  const foot = `Medians on one machine: ${cores} cores shared by reader, daemon and origin; Linux ${kernel}. fuse-native: dlfs over libfuse 2. Longer is better.`;
+  const foot = `Medians. ${cores} cores shared by reader, daemon and origin; Linux ${kernel}. fuse-native: dlfs over libfuse 2. Longer is better.`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${SIZE.width} ${total}" width="${SIZE.width}" height="${total}" role="img">\n`,
     `<title>${escape('dlfs beside the local disk, rclone mount and s3fs')}</title>\n<style>${STYLE}\n</style>\n`,
