@@ -41,7 +41,9 @@ test(`${DATASETS} datasets are back behind a crash without the origin: over the 
   // Nothing is answered: what is known and cached must do.
   using _stall = origin.faults.inject({}, { type: 'stall', after: 'nothing' });
   const took = await daemon.startAgain();
-  t.diagnostic(`all mounts serve after ${Math.round(clean)} ms behind a clean end, ${Math.round(took)} ms behind a crash`);
+  t.diagnostic(
+    `all mounts serve after ${Math.round(clean)} ms behind a clean end, ${Math.round(took)} ms behind a crash`,
+  );
   const mounts = await daemon.mounts();
   assert.equal(mounts.size, DATASETS);
   for (const [dir, stacked] of mounts) assert.equal(stacked.length, 1, `${dir}: the dead mount is gone`);
