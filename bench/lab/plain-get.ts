@@ -30,6 +30,30 @@ export async function curl(programs: Programs, endpoint: Endpoint, bucket: strin
   return Number(stdout.split(' ')[0]);
 }
 
+/** Pulls a range of an object by curl into a file; seconds from its start to its end. */
+export async function curlTo(
+  programs: Programs,
+  endpoint: Endpoint,
+  bucket: string,
+  key: string,
+  { target, offset, bytes }: { readonly target: string; readonly offset: number; readonly bytes: number },
+): Promise<number> {
+  const path = `/${bucket}/${key}`;
+  using client = new RawS3Client(endpoint.url, endpoint);
+  const headers = Object.entries(client.sign({ path })).filter(([name]) => name !== 'host');
+  const config = [
+    `url = "${endpoint.url}${path}"`,
+    ...headers.map(([name, value]) => `header = "${name}: ${value}"`),
+    ...[`header = "range: bytes=${offset}-${offset + bytes - 1}"`, `output = "${target}"`],
+    ...['silent', 'show-error', 'fail'],
+  ];
+  const { seconds } = await programs.run('curl', ['--config', '-'], {
+    input: `${config.join('\n')}\n`,
+    limitMs: 300_000,
+  });
+  return seconds;
+}
+
 /** Median latency in microseconds of ranged GETs over one connection that is already open. */
 export async function rangedGets(
   endpoint: Endpoint,

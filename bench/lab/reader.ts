@@ -16,6 +16,14 @@ const RANDOM = z.object({
   maxus: z.number(),
 });
 
+const PACED = z.object({
+  reads: z.number(),
+  p50us: z.number(),
+  p99us: z.number(),
+  p999us: z.number(),
+  maxus: z.number(),
+});
+
 /** How files are read. */
 export interface FilesJob {
   readonly dir: string;
@@ -36,6 +44,8 @@ export interface FilesJob {
 export type FilesRead = z.output<typeof FILES>;
 /** Latencies of single reads, in microseconds. */
 export type RandomRead = z.output<typeof RANDOM>;
+/** Latencies of single reads by many threads, in microseconds. */
+export type PacedRead = z.output<typeof PACED>;
 
 /** See the file's header. */
 export class Reader {
@@ -56,20 +66,45 @@ export class Reader {
     return new Reader(programs, binary);
   }
 
+  async #list(files: readonly string[]): Promise<string> {
+    const list = join(WORK, `list-${this.#lists++}`);
+    await writeFile(list, files.map((file) => `${file}\n`).join(''));
+    return list;
+  }
+
   /**
    * Opens, reads and closes each file.
    * @throws Error where fewer or more bytes came than the files have
    */
   async files(job: FilesJob): Promise<FilesRead> {
     const { dir, files, bytes, processes, share = 'split', seed, passes = 1, limitMs } = job;
-    const list = join(WORK, `list-${this.#lists++}`);
-    await writeFile(list, files.map((file) => `${file}\n`).join(''));
-    const args = ['files', dir, list, String(processes), share, String(seed), String(passes)];
+    const args = ['files', dir, await this.#list(files), String(processes), share, String(seed), String(passes)];
     const ran = await this.#programs.run(this.#binary, args, limitMs === undefined ? {} : { limitMs });
     const result = FILES.parse(JSON.parse(ran.stdout));
     const expected = bytes * passes * (share === 'each' ? processes : 1);
     if (result.bytes !== expected) throw new Error(`${dir}: ${result.bytes} bytes were read, not ${expected}`);
     return result;
+  }
+
+  /** Reads `block` bytes at random of each file, by a thread each, one every `periodUs`, past the page cache. */
+  async paced(job: {
+    files: readonly string[];
+    block: number;
+    periodUs: number;
+    seconds: number;
+    seed: number;
+  }): Promise<PacedRead> {
+    const args = [
+      'paced',
+      await this.#list(job.files),
+      ...[job.block, job.periodUs, job.seconds, job.seed].map(String),
+    ];
+    return PACED.parse(JSON.parse((await this.#programs.run(this.#binary, args)).stdout));
+  }
+
+  /** Starts to read the first bytes of each file, by a thread each, and ends after some seconds, answered or not. */
+  async stuck(files: readonly string[], seconds: number): Promise<void> {
+    await this.#programs.run(this.#binary, ['stuck', await this.#list(files), String(seconds)]);
   }
 
   /** Reads `block` bytes within each of `count` different spans of a file, one after the other. */

@@ -3,6 +3,10 @@
  *
  *   reader files  DIR LIST PROCESSES SHARE ORDER PASSES   open + read to the end + close of each file of LIST (below DIR)
  *   reader random FILE COUNT BLOCK SPAN SEED              pread of BLOCK bytes within COUNT distinct spans of FILE
+ *   reader paced  LIST BLOCK PERIOD_US SECONDS SEED       direct pread of BLOCK bytes at random of each file of LIST, by a
+ *                                                         thread each, one every PERIOD_US
+ *   reader stuck  LIST SECONDS                            pread of the first bytes of each file of LIST, by a thread each;
+ *                                                         waits SECONDS and ends, answered or not
  *
  * SHARE is "split" (each file by one process) or "each" (every process reads all); ORDER is a seed to shuffle by, or 0 for
  * the order of LIST. Prints one line of JSON.
@@ -213,10 +217,94 @@ static int run_random(char **args) {
   return 0;
 }
 
+/* One thread of `paced`. */
+struct paced {
+  pthread_t thread;
+  const char *name;
+  size_t block, reads;
+  int64_t period, until;
+  uint64_t state;
+  int64_t *took;
+};
+
+static void *run_one_paced(void *arg) {
+  struct paced *one = arg;
+  int fd = open(one->name, O_RDONLY | O_CLOEXEC | O_DIRECT);
+  struct stat status;
+  if (fd < 0 || fstat(fd, &status) != 0) fail(one->name);
+  size_t blocks = (size_t)status.st_size / one->block;
+  char *buffer = aligned_alloc(4096, one->block);
+  if (!buffer || blocks == 0) fail(one->name);
+  /* Threads do not start in step. */
+  int64_t due = now() + (int64_t)(next_random(&one->state) % (uint64_t)one->period);
+  for (; due < one->until; due += one->period) {
+    struct timespec at = {due / 1000000000LL, due % 1000000000LL};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
+    }
+    off_t offset = (off_t)(next_random(&one->state) % blocks * one->block);
+    int64_t before = now();
+    if (pread(fd, buffer, one->block, offset) != (ssize_t)one->block) fail(one->name);
+    one->took[one->reads++] = now() - before;
+  }
+  free(buffer);
+  close(fd);
+  return NULL;
+}
+
+static int run_paced(char **args) {
+  struct list list = read_list(args[0]);
+  int64_t period = atoll(args[2]) * 1000, seconds = atoll(args[3]);
+  size_t block = strtoull(args[1], NULL, 10), most = (size_t)(seconds * 1000000000LL / period) + 2;
+  if (block == 0 || period <= 0 || seconds <= 0) fail("BLOCK, PERIOD_US or SECONDS");
+  struct paced *all = calloc(list.count, sizeof *all);
+  int64_t *took = malloc(list.count * most * sizeof *took);
+  if (!all || !took) fail("memory");
+  int64_t until = now() + seconds * 1000000000LL;
+  for (size_t i = 0; i < list.count; ++i) {
+    all[i] = (struct paced){.name = list.names[i], .block = block, .period = period, .until = until,
+                            .state = seed_of(args[4]) + i * 0x9E3779B97F4A7C15ULL + 1, .took = took + i * most};
+    if (pthread_create(&all[i].thread, NULL, run_one_paced, &all[i]) != 0) fail("pthread_create");
+  }
+  size_t reads = 0;
+  for (size_t i = 0; i < list.count; ++i) {
+    pthread_join(all[i].thread, NULL);
+    memmove(took + reads, all[i].took, all[i].reads * sizeof *took);
+    reads += all[i].reads;
+  }
+  qsort(took, reads, sizeof *took, by_value);
+  printf("{\"reads\":%zu,\"p50us\":%.3f,\"p99us\":%.3f,\"p999us\":%.3f,\"maxus\":%.3f}\n", reads,
+         (double)took[reads / 2] / 1e3, (double)took[reads * 99 / 100] / 1e3, (double)took[reads * 999 / 1000] / 1e3,
+         (double)took[reads - 1] / 1e3);
+  return 0;
+}
+
+static void *run_one_stuck(void *arg) {
+  char byte[4096];
+  int fd = open(arg, O_RDONLY | O_CLOEXEC);
+  if (fd >= 0 && pread(fd, byte, sizeof byte, 0) < 0) fprintf(stderr, "reader: %s: %s\n", (char *)arg, strerror(errno));
+  return NULL;
+}
+
+static int run_stuck(char **args) {
+  struct list list = read_list(args[0]);
+  for (size_t i = 0; i < list.count; ++i) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run_one_stuck, list.names[i]) != 0) fail("pthread_create");
+  }
+  puts("reading");
+  fflush(stdout);
+  sleep((unsigned)atoi(args[1]));
+  _exit(0);
+}
+
 int main(int argc, char **argv) {
   if (argc == 8 && strcmp(argv[1], "files") == 0) return run_files(argv + 2);
   if (argc == 7 && strcmp(argv[1], "random") == 0) return run_random(argv + 2);
+  if (argc == 7 && strcmp(argv[1], "paced") == 0) return run_paced(argv + 2);
+  if (argc == 4 && strcmp(argv[1], "stuck") == 0) return run_stuck(argv + 2);
   fprintf(stderr, "usage: reader files DIR LIST PROCESSES split|each SEED|0 PASSES\n"
-                  "       reader random FILE COUNT BLOCK SPAN SEED\n");
+                  "       reader random FILE COUNT BLOCK SPAN SEED\n"
+                  "       reader paced LIST BLOCK PERIOD_US SECONDS SEED\n"
+                  "       reader stuck LIST SECONDS\n");
   return 2;
 }

@@ -5,6 +5,7 @@ import type { Scenario } from '../measure/scenario.ts';
 import { COLD_BIG } from './cold-big.ts';
 import { COLD_SMALL } from './cold-small.ts';
 import { DROPPED } from './dropped.ts';
+import { FAIRNESS } from './fairness.ts';
 import { HOT } from './hot.ts';
 import { LISTING } from './listing.ts';
 import { ORIGIN_BYTES } from './origin-bytes.ts';
@@ -19,4 +20,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...COLD_SMALL,
   ORIGIN_BYTES,
   ...LISTING,
+  ...FAIRNESS,
 ];
