@@ -131,10 +131,10 @@ const encrypted: Rule = (answer) =>
     ? verdict('unsupported', 'the object is encrypted with a key of its owner (SSE-C), which dlfs does not have')
     : refused(answer, null);
 
-const noSuchOperation: Rule = (answer, { endpoint }) =>
+const noSuchOperation: Rule = (answer, { endpoint, words }) =>
   verdict(
     'endpoint-not-s3',
-    `${endpoint} does not know ${answer.operation === 'list' ? 'ListObjectsV2' : 'GetObject with a range'} (${name(answer)}): check --endpoint`,
+    `${endpoint} does not know ${answer.operation === 'list' ? 'ListObjectsV2' : 'GetObject with a range'} (${name(answer)}): check ${words.endpoint}`,
   );
 
 const badName: Rule = (_, { bucket, endpoint }) =>

@@ -151,11 +151,11 @@ export class HttpCarrier {
   }
 
   async #read(incoming: IncomingMessage, url: URL): Promise<CarriedResponse> {
-    const { maxBody = MAX_BODY } = this.#options;
+    const { maxBody = MAX_BODY, words } = this.#options;
     const tooLarge = (): DlfsError =>
       new DlfsError(
         'protocol',
-        `${url.origin} answers with more than ${maxBody} bytes where a listing or an error was due; check --endpoint`,
+        `${url.origin} answers with more than ${maxBody} bytes where a listing or an error was due; check ${words.endpoint}`,
         { retryable: false },
       );
     if (Number(incoming.headers['content-length'] ?? 0) > maxBody) throw tooLarge();

@@ -75,7 +75,8 @@ function read(response: CarriedResponse, body: Buffer, options: PageFetchOptions
   } catch (thrown) {
     const error = DlfsError.from(thrown);
     // What listed like that may be S3 with a fault, or something else altogether: that much only the user can tell.
-    throw sourceFailure(error.code, `${options.origin.endpoint}: ${error.message}; check --endpoint`, {
+    const { endpoint, words } = options.origin;
+    throw sourceFailure(error.code, `${endpoint}: ${error.message}; check ${words.endpoint}`, {
       cause: error,
       retryable: error.retryable,
     });
