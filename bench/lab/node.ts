@@ -7,7 +7,9 @@
 import { mkdir } from 'node:fs/promises';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execute } from '../../test/posix/execute.ts';
 import { DlfsDaemon } from '../../test/support/daemon.ts';
+import { DLFS } from '../../test/support/mount.ts';
 import { Toxiproxy, type Proxy } from '../../test/support/s3/toxiproxy.ts';
 import type { Endpoint } from './competitor.ts';
 import type { Lab } from './lab.ts';
@@ -78,6 +80,11 @@ export class BenchNode implements AsyncDisposable {
   /** From now on nothing comes from the first dataset's origin, until disposed. */
   async stall(): Promise<AsyncDisposable> {
     return await this.#proxy.add({ type: 'timeout', afterMs: 0 });
+  }
+
+  /** Takes everything of a dataset out of the cache. */
+  async evict(dataset: number): Promise<void> {
+    await execute(DLFS, ['evict', nameOf(dataset), '--all', '--socket', this.daemon.socket]);
   }
 
   /** What the process takes. */

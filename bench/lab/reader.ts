@@ -16,6 +16,7 @@ const RANDOM = z.object({
   maxus: z.number(),
 });
 
+const STUCK = z.object({ answered: z.number() });
 const PACED = z.object({
   reads: z.number(),
   p50us: z.number(),
@@ -102,9 +103,10 @@ export class Reader {
     return PACED.parse(JSON.parse((await this.#programs.run(this.#binary, args)).stdout));
   }
 
-  /** Starts to read the first bytes of each file, by a thread each, and ends after some seconds, answered or not. */
-  async stuck(files: readonly string[], seconds: number): Promise<void> {
-    await this.#programs.run(this.#binary, ['stuck', await this.#list(files), String(seconds)]);
+  /** Starts to read the first bytes of each file, by a thread each, and ends after some seconds. @returns how many were answered */
+  async stuck(files: readonly string[], seconds: number): Promise<number> {
+    const ran = await this.#programs.run(this.#binary, ['stuck', await this.#list(files), String(seconds)]);
+    return STUCK.parse(JSON.parse(ran.stdout)).answered;
   }
 
   /** Reads `block` bytes within each of `count` different spans of a file, one after the other. */

@@ -6,7 +6,7 @@
  *   reader paced  LIST BLOCK PERIOD_US SECONDS SEED       direct pread of BLOCK bytes at random of each file of LIST, by a
  *                                                         thread each, one every PERIOD_US
  *   reader stuck  LIST SECONDS                            pread of the first bytes of each file of LIST, by a thread each;
- *                                                         waits SECONDS and ends, answered or not
+ *                                                         waits SECONDS, tells how many were answered, and ends
  *
  * SHARE is "split" (each file by one process) or "each" (every process reads all); ORDER is a seed to shuffle by, or 0 for
  * the order of LIST. Prints one line of JSON.
@@ -278,10 +278,14 @@ static int run_paced(char **args) {
   return 0;
 }
 
+/* Reads of `stuck` that have come back, with bytes or an error. */
+static size_t answered;
+
 static void *run_one_stuck(void *arg) {
   char byte[4096];
   int fd = open(arg, O_RDONLY | O_CLOEXEC);
-  if (fd >= 0 && pread(fd, byte, sizeof byte, 0) < 0) fprintf(stderr, "reader: %s: %s\n", (char *)arg, strerror(errno));
+  if (fd < 0 || pread(fd, byte, sizeof byte, 0) < 0) fprintf(stderr, "reader: %s: %s\n", (char *)arg, strerror(errno));
+  __atomic_fetch_add(&answered, 1, __ATOMIC_RELAXED);
   return NULL;
 }
 
@@ -291,9 +295,9 @@ static int run_stuck(char **args) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, run_one_stuck, list.names[i]) != 0) fail("pthread_create");
   }
-  puts("reading");
-  fflush(stdout);
   sleep((unsigned)atoi(args[1]));
+  printf("{\"answered\":%zu}\n", __atomic_load_n(&answered, __ATOMIC_RELAXED));
+  fflush(stdout);
   _exit(0);
 }
 

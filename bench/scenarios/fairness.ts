@@ -19,6 +19,8 @@ const PACE = { block: 4096, periodUs: 10_000, seconds: 10 };
 const LINK = { rate: '200mbit', burst: '256kb' };
 /** What is pulled while others read: twelve seconds of the link. */
 const PULLED = 300 * 1024 * 1024;
+/** From one round's range to the next: behind a range its readahead may have fetched some more. */
+const STRIDE = 364 * 1024 * 1024;
 /** Milliseconds until what idles has come to rest: page caches are given back after 30 s. */
 const REST = 45_000;
 
@@ -71,11 +73,15 @@ const STALL: Scenario = {
         name: 'dlfs',
         openMode: () => 'stateless',
         measure: async (_, round) => {
+          // What an earlier round had asked for came when the stall was over.
+          await node.evict(0);
+          await lab.dropPages();
           await using _stalled = await node.stall();
           const stuck = lab.reader.stuck(node.files(0, STALLED_FILES), PACE.seconds + 2);
           await delay(1000);
           const measured = await latencies(lab, node, round + 1);
-          await stuck;
+          const answered = await stuck;
+          if (answered > 0) throw new Error(`${answered} reads of the dataset that stalls were answered`);
           return measured;
         },
       },
@@ -122,9 +128,13 @@ const SCAN: Scenario = {
         measure: async (_, round) => {
           const range = [`if=${scanned}`, 'of=/dev/null', 'bs=1M', 'iflag=fullblock'];
           const count = PULLED / 1024 / 1024;
-          const scanning = lab.programs.run('dd', [...range, `skip=${round * count}`, `count=${count}`], {
-            quiet: true,
-          });
+          const scanning = lab.programs.run(
+            'dd',
+            [...range, `skip=${(round * STRIDE) / 1024 / 1024}`, `count=${count}`],
+            {
+              quiet: true,
+            },
+          );
           await delay(1000);
           const measured = await latencies(lab, node, round + 1);
           const { seconds } = await scanning;
@@ -135,7 +145,7 @@ const SCAN: Scenario = {
         name: 'curl',
         openMode: () => null,
         measure: async (_, round) => {
-          const offset = round * PULLED;
+          const offset = round * STRIDE;
           const pull = curlTo(lab.programs, link.endpoint, BIG.bucket, BIG_KEY, { target, offset, bytes: PULLED });
           await delay(1000);
           const measured = await latencies(lab, node, round + 1);
