@@ -282,9 +282,9 @@ static int run_paced(char **args) {
 static size_t answered;
 
 static void *run_one_stuck(void *arg) {
-  char byte[4096];
-  int fd = open(arg, O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || pread(fd, byte, sizeof byte, 0) < 0) fprintf(stderr, "reader: %s: %s\n", (char *)arg, strerror(errno));
+  char *bytes = aligned_alloc(4096, 4096);
+  int fd = open(arg, O_RDONLY | O_CLOEXEC | O_DIRECT);
+  if (!bytes || fd < 0 || pread(fd, bytes, 4096, 0) < 0) fprintf(stderr, "reader: %s: %s\n", (char *)arg, strerror(errno));
   __atomic_fetch_add(&answered, 1, __ATOMIC_RELAXED);
   return NULL;
 }

@@ -75,7 +75,6 @@ const STALL: Scenario = {
         measure: async (_, round) => {
           // What an earlier round had asked for came when the stall was over.
           await node.evict(0);
-          await lab.dropPages();
           await using _stalled = await node.stall();
           const stuck = lab.reader.stuck(node.files(0, STALLED_FILES), PACE.seconds + 2);
           await delay(1000);
