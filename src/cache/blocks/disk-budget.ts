@@ -53,6 +53,8 @@ export interface DiskBudgetStats {
 
 /** How old a statfs may be, in milliseconds: at 1 GB/s the disk moves 100 MB meanwhile, less than the floor's slack. */
 const STATFS_AGE = 100;
+/** Looks that one request waits for. */
+const MAX_LOOKS = 4;
 /** How often the disk is looked at although nobody fetches, since others may fill it; in milliseconds. */
 const CHECK_EVERY = 2_000;
 
@@ -130,8 +132,10 @@ export class DiskBudget implements SharedDisk, Disposable {
 
   /** The disk as it was not long ago, and behind the last drop: an old look would evict once more for what has left already. */
   async disk(): Promise<DiskSpace> {
-    for (;;) {
-      if (this.#disk !== null && this.#clock.monotonic() - this.#diskAt <= STATFS_AGE) return this.#disk;
+    for (let looks = 0; ; looks += 1) {
+      const isFresh = this.#clock.monotonic() - this.#diskAt <= STATFS_AGE;
+      // Where something leaves all the time, a look is never behind the last drop.
+      if (this.#disk !== null && (isFresh || looks >= MAX_LOOKS)) return this.#disk;
       this.#asking ??= this.#ask().finally(() => (this.#asking = null));
       await this.#asking;
     }

@@ -420,7 +420,8 @@ export class BlockStore implements AsyncDisposable {
       await this.#deleteForgotten(unknown);
       this.#recount();
     }
-    await this.#o.pins.mark([...inos]);
+    // The blocks are committed, whether or not the marks can be set.
+    await this.#guard(this.#o.pins.mark([...inos]));
     this.countPinned();
     for (const ino of inos) this.#settled(ino);
   }
@@ -440,7 +441,9 @@ export class BlockStore implements AsyncDisposable {
 
   /** What is stored leaves with its object only once it is committed: that is not waited for half a second where room is short. */
   async #settle(): Promise<boolean> {
-    if (this.#closing || this.#commitFailed || this.#ledger.pending.length === 0) return false;
+    if (this.#closing || this.#ledger.pending.length === 0) return false;
+    // One that is under way counts as failed until it is over: it is waited for.
+    if (this.#commitFailed && this.#committing === null) return false;
     await this.#guard(this.#commit());
     return !this.#commitFailed;
   }

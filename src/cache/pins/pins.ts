@@ -10,6 +10,7 @@
  * 2. What `covers` says follows from the pins that are on the disk.
  * 3. A mark that is set while its pin is taken back does not outlive it.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GlobSet } from '../../dataset/glob/glob-set.ts';
 import type { Logger } from '../../base/log.ts';
 import type { NodeRow, PinnedObject, PinRow } from '../index/rows.ts';
@@ -112,9 +113,11 @@ export class Pins {
       if (last === undefined) return;
       after = last.ino;
       const stale = page.map(({ ino }) => ino).filter((ino) => !this.isPinned(ino));
-      if (stale.length === 0) continue;
-      await this.#index.setPinned(stale, false);
-      this.#onMarked();
+      if (stale.length > 0) {
+        await this.#index.setPinned(stale, false);
+        this.#onMarked();
+      }
+      await nextTurn();
     }
   }
 

@@ -127,7 +127,7 @@ export class SpaceLedger {
       bytes: this.#sums.bytes - account.bytes,
       files: this.#sums.files - account.files,
       spareBytes: this.#sums.spareBytes - account.spare,
-      spareFiles: this.#sums.spareFiles - (account.spare > 0 ? account.files : 0),
+      spareFiles: this.#sums.spareFiles - account.spareFiles,
     };
     const floor = sizeOf(this.#limits.floor, bytes(disk.totalBytes));
     const onDisk = account.bytes + others.spareBytes + disk.availableBytes - floor;
@@ -211,6 +211,11 @@ export class SpaceAccount implements Lender, Disposable {
 
   get spare(): number {
     return Math.max(0, this.#bytes - this.#zombieBytes - Math.max(this.#limits.reserve, this.#pinnedBytes));
+  }
+
+  /** Files that may leave for others' sake, as the sums have them. */
+  get spareFiles(): number {
+    return this.#figures().spareFiles;
   }
 
   /** Other limits from now on; what is above them leaves with the next request. */

@@ -69,14 +69,18 @@ export class DatasetMounts implements KernelNames, AsyncDisposable {
   async #mount(wish: MountWish): Promise<void> {
     const session = this.#o.make();
     const before = this.#live.at(-1);
+    let isMounted = false;
     this.#isMounting = true;
     try {
       await session.mount(wish);
+      isMounted = true;
     } catch (error) {
       await session[Symbol.asyncDispose]();
       throw error;
     } finally {
       this.#isMounting = false;
+      // The last one ended while another was to take its place.
+      if (before !== undefined && this.#live.length === 0 && !isMounted) this.#end();
     }
     before?.replaced();
     this.#live.push(session);

@@ -279,8 +279,14 @@ export class DatasetServer implements AsyncDisposable {
       ioTimeoutMs,
       place,
     };
+    const { publishes } = store;
     store.publishes = wish.passthrough;
-    await mounts.mount(wish);
+    try {
+      await mounts.mount(wish);
+    } catch (error) {
+      store.publishes = publishes; // the mount before stays
+      throw error;
+    }
     this.#openMode = openMode;
     this.#isGuessed = openMode !== 'requested' && open === 'auto' && known.every(([, files]) => files === 0);
   }

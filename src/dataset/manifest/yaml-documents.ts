@@ -115,7 +115,7 @@ interface Chunk {
 
 function divide(text: string): Chunk[] {
   const items = itemsOfJsonList(text);
-  if (items !== null) return items.map((item) => chunkOf(item, text));
+  if (items !== null) return chunksOf(items, text);
   const chunks: Chunk[] = [];
   let lines = 0;
   for (const part of text.split(/^(?=---(?:\s|$))/m)) {
@@ -125,11 +125,17 @@ function divide(text: string): Chunk[] {
   return chunks;
 }
 
-/** An item of a List as a document: spaces stand for what is before it on its line, so that columns are right. */
-function chunkOf({ text, offset }: ListItem, all: string): Chunk {
-  const before = all.slice(0, offset);
-  const column = offset - (before.lastIndexOf('\n') + 1);
-  return { text: `${' '.repeat(Math.min(column, MAX_INDENT))}${text}`, lines: before.split('\n').length - 1 };
+/** Items of a List as documents: spaces stand for what is before each on its line, so that columns are right. */
+function chunksOf(items: readonly ListItem[], all: string): Chunk[] {
+  let [at, lines, lineAt] = [0, 0, 0];
+  return items.map(({ text, offset }) => {
+    const between = all.slice(at, offset);
+    const breaks = between.split('\n').length - 1;
+    if (breaks > 0) lineAt = at + between.lastIndexOf('\n') + 1;
+    lines += breaks;
+    at = offset;
+    return { text: `${' '.repeat(Math.min(offset - lineAt, MAX_INDENT))}${text}`, lines };
+  });
 }
 
 function parseOne({ text, lines }: Chunk): YamlDocument | null {

@@ -56,6 +56,8 @@ export class NativeTransport implements Transport {
   #session = 0;
   #registration: Disposable | null = null;
   #live = false;
+  /** It has come to its directory; before that, what is seen there is another's. */
+  #isPlaced = false;
   /** `major:minor` of the mount; null before it is at its directory. */
   device: string | null = null;
   /** It is not seen at the directory any more: another mount has taken its place. */
@@ -88,6 +90,7 @@ export class NativeTransport implements Transport {
     if (result.errno !== 0) throw mountError(result.errno, result.step, dir);
     this.#session = result.session;
     this.#live = true;
+    this.#isPlaced = place === 'empty';
     this.#requests.session = result.session;
     const ready = Promise.withResolvers<NativeEvent>();
     this.#registration = host.on(result.session, (event) => {
@@ -114,6 +117,7 @@ export class NativeTransport implements Transport {
     if (place === 'ready') mkdirSync(dir, { recursive: true, mode: DIRECTORY_MODE });
     const { errno, device } = engine.attachMount(this.#session, dir, beneath);
     if (errno !== 0) throw mountError(errno, 'attach', dir);
+    this.#isPlaced = true;
     if (!beneath) return device;
     const left = binding.unmount(dir, true);
     if (left !== 0) log.warn('the mount before this one could not be taken away', { dir, errno: left });
@@ -163,7 +167,7 @@ export class NativeTransport implements Transport {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#session === 0) return;
     const { host, dir, log } = this.#o;
-    if (this.#live && !this.#replaced) {
+    if (this.#live && this.#isPlaced && !this.#replaced) {
       // Whoever still reads keeps the mount busy: then it is detached, and ends when they let go of it.
       const errno = host.binding.unmount(dir, false);
       if (errno !== 0) {
