@@ -3,6 +3,7 @@
  * credentials and mend them, pin, evict, verify, corrupt a block and repair it, restart under load, delete. And the same questions to a mount.
  */
 import { strict as assert } from 'node:assert';
+import { statSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
@@ -131,6 +132,9 @@ test('a new user applies datasets, warms, watches, breaks and mends keys, evicts
   const none = await dlfs(daemon.socket, ['warm', 'photos', 'nothing/**']);
   assert.notEqual(none.code, 0);
   assert.match(none.err, /^dlfs: .*nothing/);
+
+  // A namespace's directory is for every user to pass; what is in a dataset is for its modes to say.
+  assert.equal(statSync(`${daemon.root}/team`).mode & 0o777, 0o755);
 
   // The live screen: drawn again and again, whole lines of the terminal's width, until q; then all is as it was.
   const screen = await onTerminal(daemon.socket, 80, 24, 'ORIGIN', 3, ['stats', '--watch', '--every', '100ms']);

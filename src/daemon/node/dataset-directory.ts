@@ -6,16 +6,15 @@
  * 2. Only empty directories are removed; nothing that is mounted is looked into.
  * 3. A directory that holds something, or at which somebody else has mounted, is refused.
  */
-import { lstatSync, mkdirSync, rmdirSync } from 'node:fs';
+import { lstatSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DlfsError } from '../../base/errors.ts';
+import { makePublicDirectory } from '../../base/public-directory.ts';
 import { isWithin, readMounts } from '../mountinfo.ts';
 import { checkMountPoint, type MountPoint } from '../registry/mount-point.ts';
 import type { MountRegistry } from '../registry/mount-registry.ts';
 import { resolvePath } from '../registry/resolve-path.ts';
 
-/** Everybody may look for datasets; what is in one is for its own modes to say. */
-const DIRECTORY_MODE = 0o755;
 const WRITABLE_BY_OTHERS = 0o022;
 
 /** See the file's header. */
@@ -46,7 +45,7 @@ export class DatasetDirectories {
     }
     if (kind === 'other') throw new DlfsError('invalid-argument', `--root ${path} is not a directory`);
     try {
-      mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+      makePublicDirectory(path);
       const { uid, mode } = lstatSync(path);
       if (uid !== process.geteuid?.() || (mode & WRITABLE_BY_OTHERS) !== 0) {
         throw new DlfsError(

@@ -63,9 +63,6 @@ export interface Transport extends KernelNames, AsyncDisposable {
 /** One of the transports, as `--transport` takes it. */
 export type TransportName = 'native' | 'fuse-native';
 
-/** Of directories that are made for mounts. */
-export const DIRECTORY_MODE = 0o755;
-
 /**
  * Seconds for which the kernel answers a name itself. A changed listing is told to it, or cannot change, so this only bounds how
  * long a file that is read from the kernel's cache alone can look unused to eviction.

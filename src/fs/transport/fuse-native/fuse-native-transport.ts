@@ -11,18 +11,19 @@
  * 2. The event loop never waits for the mount: it is the one that answers.
  * 3. One mount for the life of the object; it cannot be mounted again.
  */
-import { accessSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { accessSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../../base/clock.ts';
 import { DlfsError } from '../../../base/errors.ts';
+import { makePublicDirectory } from '../../../base/public-directory.ts';
 import type { Logger } from '../../../base/log.ts';
 import type { NameChange, NodeRow } from '../../../cache/index/rows.ts';
 import type { NativeHost } from '../../../native/host.ts';
 import type { Names } from '../../names/names.ts';
 import { setReadahead } from '../readahead-knob.ts';
 import { takeAwayDead, type DeviceAt } from '../seen-mount.ts';
-import { DIRECTORY_MODE, type MountWish, type Transport } from '../transport.ts';
+import { type MountWish, type Transport } from '../transport.ts';
 import { MAX_TEXT, type FuseAddon } from './addon.ts';
 import { Connection } from './connection.ts';
 import { mountOptions } from './encode.ts';
@@ -96,7 +97,7 @@ export class FuseNativeTransport implements Transport {
     // libfuse looks at the directory that it mounts at, and one that we serve would wait for us.
     const at = wish.place === 'instead' ? mkdtempSync(join(tmpdir(), 'dlfs-mount-')) : dir;
     try {
-      if (wish.place === 'ready') mkdirSync(dir, { recursive: true, mode: DIRECTORY_MODE });
+      if (wish.place === 'ready') makePublicDirectory(dir);
       this.#start(at, wish, operations);
       using _limit = clock.startTimer(READY_LIMIT_MS, () => {
         ready.reject(new DlfsError('no-fuse', 'the kernel did not begin to use the mount that libfuse has made'));

@@ -3,8 +3,8 @@
  *
  * Invariants: those of every transport (transport.ts).
  */
-import { mkdirSync } from 'node:fs';
 import { DlfsError } from '../../../base/errors.ts';
+import { makePublicDirectory } from '../../../base/public-directory.ts';
 import type { Logger } from '../../../base/log.ts';
 import type { NameChange, NodeRow } from '../../../cache/index/rows.ts';
 import { EVENT, type NativeEvent } from '../../../native/events.ts';
@@ -12,7 +12,7 @@ import type { NativeHost } from '../../../native/host.ts';
 import type { Names } from '../../names/names.ts';
 import { setReadahead } from '../readahead-knob.ts';
 import { takeAwayDead, type DeviceAt } from '../seen-mount.ts';
-import { ATTR_TTL, DIRECTORY_MODE, ENTRY_TTL, type MountPlace, type MountWish, type Transport } from '../transport.ts';
+import { ATTR_TTL, ENTRY_TTL, type MountPlace, type MountWish, type Transport } from '../transport.ts';
 import { NameRequests } from './name-requests.ts';
 
 /** What the transport is made of. */
@@ -114,7 +114,7 @@ export class NativeTransport implements Transport {
     const { host, dir, log, kernel } = this.#o;
     const { engine, binding } = host;
     const beneath = place === 'instead' && kernel.mountBeneath;
-    if (place === 'ready') mkdirSync(dir, { recursive: true, mode: DIRECTORY_MODE });
+    if (place === 'ready') makePublicDirectory(dir);
     const { errno, device } = engine.attachMount(this.#session, dir, beneath);
     if (errno !== 0) throw mountError(errno, 'attach', dir);
     this.#isPlaced = true;
