@@ -25,7 +25,11 @@ export interface EvictionSteps<Candidate extends EvictionCandidate> {
 export interface Evicted {
   readonly files: number;
   readonly bytes: number;
-  /** What is still missing. */
+}
+
+/** A choice that was dropped. */
+interface Dropped extends Evicted {
+  /** What the choice could not name victims for. */
   readonly shortfall: EvictionNeed;
 }
 
@@ -77,14 +81,13 @@ export async function evict<Candidate extends EvictionCandidate>(
   return {
     files: first.files + (second?.files ?? 0),
     bytes: first.bytes + own + (second?.bytes ?? 0),
-    shortfall: second?.shortfall ?? missing,
   };
 }
 
 async function dropChosen<Candidate extends EvictionCandidate>(
   need: EvictionNeed,
   steps: EvictionSteps<Candidate>,
-): Promise<Evicted> {
+): Promise<Dropped> {
   const { victims, shortfall } = steps.choose(need);
   const bytes = victims.length > 0 ? await steps.drop(victims) : 0;
   return { files: victims.length, bytes, shortfall };
