@@ -31,7 +31,7 @@ import {
   type SnapshotInfo,
   type SupersededRow,
 } from './rows.ts';
-import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
+import { BOUND_LIMIT, FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from './schema.ts';
 import { TurnMemo } from './turn-memo.ts';
 import { RECENT_ENTRY_BYTES } from './worker/recent-blocks.ts';
 import { histogramOf } from './worker/tally.ts';
@@ -44,13 +44,11 @@ const bare = (name: string): string => (name.endsWith('/') ? name.slice(0, -1) :
 
 const NODE = 'ino, parent, name, size, mtime, etag, flags, born, died';
 const VISIBLE = 'born <= ? AND died > ?';
-/** A limit that is bound. A bare `LIMIT ?` is part of the plan: SQLite would parse and plan the statement anew each time. */
-const ROWS = 'LIMIT CAST(? AS INTEGER)';
 /** Rows just as `EntryRow` has them: a directory may have a million, and each step a row costs. */
 const ENTRIES = `
   SELECT ino, iif(flags & ${FLAG_DIRECTORY}, substr(name, 1, length(name) - 1), name) AS name,
     (flags & ${FLAG_DIRECTORY}) <> 0 AS dir, size, mtime AS mtimeMs
-  FROM node WHERE parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${ROWS}`;
+  FROM node WHERE parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${BOUND_LIMIT}`;
 
 interface StoredNode {
   readonly ino: number;
@@ -145,47 +143,47 @@ export class IndexReader implements Disposable {
     this.#firstSince = node(`parent = ? AND name = ? AND ${VISIBLE} ORDER BY born LIMIT 1`);
     const byIno = node('ino = ?');
     this.#byIno = new TurnMemo((ino: number) => byIno.get(ino));
-    this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${ROWS}`);
+    this.#children = node(`parent = ? AND ino > ? AND ${VISIBLE} ORDER BY ino ${BOUND_LIMIT}`);
     this.#entries = query<number[], EntryRow>(ENTRIES);
     this.#siblings = node(
-      `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name ${ROWS}`,
+      `parent = ? AND name > ? AND ${VISIBLE} AND flags & ${FLAG_DIRECTORY} = 0 ORDER BY name ${BOUND_LIMIT}`,
     );
     this.#listed = query<[number], { seq: number; at: number }>(
       'SELECT listed_seq AS seq, listed_at AS at FROM dir WHERE ino = ?',
     );
     this.#listedAfter = query<[number, number, number, number, number], { ino: number }>(
       `SELECT d.ino FROM dir d CROSS JOIN node n ON n.ino = d.ino
-       WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino ${ROWS}`,
+       WHERE d.ino > ? AND d.listed_seq <= ? AND n.born <= ? AND n.died > ? ORDER BY d.ino ${BOUND_LIMIT}`,
     );
     this.#superseded = query<[number, number, number, number], SupersededRow>(
       `SELECT ino, died FROM node INDEXED BY node_died WHERE died <> ${FOREVER} AND died <= ? AND (died, ino) > (?, ?)
-       ORDER BY died, ino ${ROWS}`,
+       ORDER BY died, ino ${BOUND_LIMIT}`,
     );
     const object = 'ino, size, blocks, bytes, used AS usedMs, state, bits';
     const byObject = query<[number], StoredObject>(`SELECT ${object} FROM object WHERE ino = ?`);
     this.#object = new TurnMemo((ino: number) => byObject.get(ino));
     this.#pages = query<[number], { page: number; bits: Uint8Array }>('SELECT page, bits FROM resident WHERE ino = ?');
     this.#objects = query<[number, number], ObjectRow>(
-      `SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino ${ROWS}`,
+      `SELECT ino, blocks, bytes, used AS usedMs, state FROM object WHERE ino > ? ORDER BY ino ${BOUND_LIMIT}`,
     );
     this.#hashes = query<[number, number, number], { idx: number; hash: Buffer }>(
-      `SELECT idx, hash FROM block WHERE ino = ? AND idx >= ? ORDER BY idx ${ROWS}`,
+      `SELECT idx, hash FROM block WHERE ino = ? AND idx >= ? ORDER BY idx ${BOUND_LIMIT}`,
     );
     const cold = 'o.ino, o.bytes, o.used AS usedMs';
     this.#cold = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM object o INDEXED BY object_used CROSS JOIN node n ON n.ino = o.ino
-       WHERE o.pinned = 0 AND n.died > ? ORDER BY o.used ${ROWS}`,
+       WHERE o.pinned = 0 AND n.died > ? ORDER BY o.used ${BOUND_LIMIT}`,
     );
     this.#coldSuperseded = query<[number, number], Omit<ColdObject, 'superseded'>>(
       `SELECT ${cold} FROM node n INDEXED BY node_died CROSS JOIN object o ON o.ino = n.ino
-       WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used ${ROWS}`,
+       WHERE n.died <> ${FOREVER} AND n.died <= ? ORDER BY o.used ${BOUND_LIMIT}`,
     );
     this.#state = query<[], StoredState>('SELECT * FROM state WHERE id = 1');
     this.#recent = query<[number], { blocks: Buffer }>('SELECT blocks FROM recent WHERE run < ? ORDER BY id');
-    this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name ${ROWS}`);
+    this.#inOrder = node(`parent = ? AND name > ? AND ${VISIBLE} ORDER BY name ${BOUND_LIMIT}`);
     this.#pins = query<[], PinRow>('SELECT glob, at AS atMs FROM pin ORDER BY at, glob');
     this.#pinnedObjects = query<[number, number], PinnedObject>(
-      `SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino ${ROWS}`,
+      `SELECT ino, bytes FROM object INDEXED BY object_pinned WHERE pinned = 1 AND ino > ? ORDER BY ino ${BOUND_LIMIT}`,
     );
     this.#scrub = query<[], ScrubMark>(
       'SELECT ino, began_at AS beganAtMs, blocks, bytes, damaged, passes, passed_at AS passedAtMs FROM scrub WHERE id = 1',

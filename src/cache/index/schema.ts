@@ -29,6 +29,9 @@ export const APPLICATION_ID = 0x646c6673;
 /** `died` of a row that nothing has superseded: the largest safe integer. */
 export const FOREVER = Number.MAX_SAFE_INTEGER;
 
+/** A limit that is bound. A bare `LIMIT ?` is part of the plan: SQLite would parse and plan the statement anew each time. */
+export const BOUND_LIMIT = 'LIMIT CAST(? AS INTEGER)';
+
 /** Bits of `node.flags`. */
 export const FLAG_ARCHIVED = 1;
 /** Bit of `node.flags`. */

@@ -7,7 +7,7 @@
  * 3. A file's row is inserted once and its version never changes; a directory's row may begin and end several times.
  */
 import type { Database } from 'better-sqlite3';
-import { FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from '../schema.ts';
+import { BOUND_LIMIT, FLAG_ARCHIVED, FLAG_DIRECTORY, FOREVER } from '../schema.ts';
 import { ROOT_INO } from '../rows.ts';
 import type { Store } from './store.ts';
 
@@ -65,13 +65,13 @@ export class Nodes {
     this.#byIno = database.prepare<[number], NodeRecord>(`${select} ino = ?`);
     this.#byName = database.prepare<[number, string], NodeRecord>(`${select} parent = ? AND name = ?`);
     this.#rangeTo = database.prepare<[number, string, string, number], NodeRecord>(
-      `${select} parent = ? AND name > ? AND name <= ? ORDER BY name LIMIT ?`,
+      `${select} parent = ? AND name > ? AND name <= ? ORDER BY name ${BOUND_LIMIT}`,
     );
     this.#rangeAll = database.prepare<[number, string, number], NodeRecord>(
-      `${select} parent = ? AND name > ? ORDER BY name LIMIT ?`,
+      `${select} parent = ? AND name > ? ORDER BY name ${BOUND_LIMIT}`,
     );
     this.#live = database.prepare<[number, number, number, number], NodeRecord>(
-      `${select} parent = ? AND ino > ? AND died > ? ORDER BY ino LIMIT ?`,
+      `${select} parent = ? AND ino > ? AND died > ? ORDER BY ino ${BOUND_LIMIT}`,
     );
     this.#insert = database.prepare(`INSERT INTO node(${COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#setSpan = database.prepare('UPDATE node SET born = ?, died = ? WHERE ino = ?');

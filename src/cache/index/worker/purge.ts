@@ -6,7 +6,7 @@
  * 2. While a full listing runs, directories stay: it may have them open.
  * 3. Deleting a file's row drops its blocks in the same transaction; the caller learns of it and deletes the cache file.
  */
-import { FOREVER } from '../schema.ts';
+import { BOUND_LIMIT, FOREVER } from '../schema.ts';
 import type { Blocks } from './blocks.ts';
 import { isDirectory, type NodeRecord, type Nodes } from './nodes.ts';
 import type { Pace } from './pace.ts';
@@ -52,7 +52,7 @@ export class LeftoverPurge {
     this.#before = parts.store.cur;
     this.#dead = parts.store.database.prepare<number[], NodeRecord>(
       `SELECT * FROM node INDEXED BY node_died WHERE died <> ${FOREVER} AND died <= ? AND (died, ino) > (?, ?)
-       ORDER BY died, ino LIMIT ?`,
+       ORDER BY died, ino ${BOUND_LIMIT}`,
     );
   }
 

@@ -8,7 +8,7 @@
  * 4. That a directory would have been listed with that number (`dir`) may stay noted: it counts only when `cur` gets there, which
  *    takes another full listing, and that one lists each directory that it leaves visible.
  */
-import { FOREVER } from '../schema.ts';
+import { BOUND_LIMIT, FOREVER } from '../schema.ts';
 import type { ListingParts } from './directory-listing.ts';
 import { isDirectory, type NodeRecord } from './nodes.ts';
 
@@ -37,13 +37,13 @@ export function* undo(parts: ListingParts, seq: number): Generator<void, void, u
   const select = (where: string) => database.prepare<number[], NodeRecord>(`SELECT * FROM node ${where}`);
 
   // The index holds the rows that die at all; SQLite uses it only where the statement repeats its condition.
-  const dying = select(`INDEXED BY node_died WHERE died = ? AND died <> ${FOREVER} LIMIT ?`);
+  const dying = select(`INDEXED BY node_died WHERE died = ? AND died <> ${FOREVER} ${BOUND_LIMIT}`);
   for (let rows = dying.all(seq, pace.changes); rows.length > 0; rows = dying.all(seq, pace.changes)) {
     for (const row of rows) nodes.setSpan(row, row.born, FOREVER);
     yield;
   }
 
-  const rebornInos = database.prepare<[number], number>('SELECT ino FROM reborn LIMIT ?').pluck();
+  const rebornInos = database.prepare<[number], number>(`SELECT ino FROM reborn ${BOUND_LIMIT}`).pluck();
   for (let inos = rebornInos.all(pace.changes); inos.length > 0; inos = rebornInos.all(pace.changes)) {
     for (const ino of inos) {
       const row = nodes.byIno(ino);
