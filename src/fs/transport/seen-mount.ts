@@ -32,3 +32,17 @@ export function takeAwayDead({ host, dir, deviceAt, log }: MountTable, device: s
     { dir, ...(errno === 0 ? {} : { errno }) },
   );
 }
+
+/** Another mount has been put beneath the one that is seen: that one goes, for its users when they let go of it. */
+export function takeAwayFormer({ host, dir, log }: Omit<MountTable, 'deviceAt'>): void {
+  const errno = host.binding.unmount(dir, true);
+  if (errno !== 0) log.warn('the mount before this one could not be taken away', { dir, errno });
+}
+
+/** Unmounts our own. Whoever still reads keeps it busy: then it is detached, and ends when they let go of it. */
+export function unmountOrDetach({ host, dir, log }: Omit<MountTable, 'deviceAt'>): void {
+  const errno = host.binding.unmount(dir, false);
+  if (errno === 0) return;
+  log.warn('the mount is in use: it is detached, and readers get errors from here on', { dir, errno });
+  host.binding.unmount(dir, true);
+}

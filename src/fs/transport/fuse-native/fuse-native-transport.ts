@@ -21,9 +21,10 @@ import type { Logger } from '../../../base/log.ts';
 import type { NameChange, NodeRow } from '../../../cache/index/rows.ts';
 import type { NativeHost } from '../../../native/host.ts';
 import type { Names } from '../../names/names.ts';
+import { noFuseDevice } from '../fuse-device.ts';
 import { setReadahead } from '../readahead-knob.ts';
-import { takeAwayDead, type DeviceAt } from '../seen-mount.ts';
-import { type MountWish, type Transport } from '../transport.ts';
+import { takeAwayDead, takeAwayFormer, unmountOrDetach, type DeviceAt } from '../seen-mount.ts';
+import type { MountWish, Transport } from '../transport.ts';
 import { MAX_TEXT, type FuseAddon } from './addon.ts';
 import { Connection } from './connection.ts';
 import { mountOptions } from './encode.ts';
@@ -131,8 +132,7 @@ export class FuseNativeTransport implements Transport {
     try {
       accessSync('/dev/fuse');
     } catch (error) {
-      const message = 'there is no /dev/fuse: load the module (modprobe fuse), or give the container the device';
-      throw new DlfsError('no-fuse', message, { cause: error });
+      throw noFuseDevice(error);
     }
     try {
       this.#connection = Connection.madeBy(() => {
@@ -149,12 +149,11 @@ export class FuseNativeTransport implements Transport {
 
   /** Shows the mount at its directory, in place of the one that is seen there. @returns its device */
   #attach(staged: string): string {
-    const { host, dir, log, mountBeneath } = this.#o;
+    const { host, dir, mountBeneath } = this.#o;
     const { errno, device } = host.binding.showMount(staged, dir, mountBeneath);
     if (errno !== 0) throw new DlfsError('internal', `mounting at ${dir} failed (errno ${errno})`);
     if (!mountBeneath) return device;
-    const left = host.binding.unmount(dir, true);
-    if (left !== 0) log.warn('the mount before this one could not be taken away', { dir, errno: left });
+    takeAwayFormer(this.#o);
     return device;
   }
 
@@ -218,14 +217,8 @@ export class FuseNativeTransport implements Transport {
   }
 
   #unmount(): void {
-    const { host, dir, deviceAt, log } = this.#o;
     // Somebody else's mount may be seen there by now, or none.
-    if (this.device === null || deviceAt(dir) !== this.device) return;
-    const errno = host.binding.unmount(dir, false);
-    if (errno === 0) return;
-    // Whoever still reads keeps the mount busy: then it is detached, and ends when they let go of it.
-    log.warn('the mount is in use: it is detached, and readers get errors from here on', { dir, errno });
-    host.binding.unmount(dir, true);
+    if (this.device !== null && this.#o.deviceAt(this.#o.dir) === this.device) unmountOrDetach(this.#o);
   }
 
   /** Whether the connection has ended in time. */

@@ -10,8 +10,9 @@ import type { NameChange, NodeRow } from '../../../cache/index/rows.ts';
 import { EVENT, type NativeEvent } from '../../../native/events.ts';
 import type { NativeHost } from '../../../native/host.ts';
 import type { Names } from '../../names/names.ts';
+import { noFuseDevice } from '../fuse-device.ts';
 import { setReadahead } from '../readahead-knob.ts';
-import { takeAwayDead, type DeviceAt } from '../seen-mount.ts';
+import { takeAwayDead, takeAwayFormer, unmountOrDetach, type DeviceAt } from '../seen-mount.ts';
 import { ATTR_TTL, ENTRY_TTL, type MountPlace, type MountWish, type Transport } from '../transport.ts';
 import { NameRequests } from './name-requests.ts';
 
@@ -111,16 +112,14 @@ export class NativeTransport implements Transport {
 
   /** @returns the device of the mount, which is at the directory now */
   #attach(place: Exclude<MountPlace, 'empty'>): string {
-    const { host, dir, log, kernel } = this.#o;
-    const { engine, binding } = host;
+    const { host, dir, kernel } = this.#o;
     const beneath = place === 'instead' && kernel.mountBeneath;
     if (place === 'ready') makePublicDirectory(dir);
-    const { errno, device } = engine.attachMount(this.#session, dir, beneath);
+    const { errno, device } = host.engine.attachMount(this.#session, dir, beneath);
     if (errno !== 0) throw mountError(errno, 'attach', dir);
     this.#isPlaced = true;
     if (!beneath) return device;
-    const left = binding.unmount(dir, true);
-    if (left !== 0) log.warn('the mount before this one could not be taken away', { dir, errno: left });
+    takeAwayFormer(this.#o);
     return device;
   }
 
@@ -166,16 +165,8 @@ export class NativeTransport implements Transport {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#session === 0) return;
-    const { host, dir, log } = this.#o;
-    if (this.#live && this.#isPlaced && !this.#replaced) {
-      // Whoever still reads keeps the mount busy: then it is detached, and ends when they let go of it.
-      const errno = host.binding.unmount(dir, false);
-      if (errno !== 0) {
-        log.warn('the mount is in use: it is detached, and readers get errors from here on', { dir, errno });
-        host.binding.unmount(dir, true);
-      }
-    }
-    host.engine.removeSession(this.#session);
+    if (this.#live && this.#isPlaced && !this.#replaced) unmountOrDetach(this.#o);
+    this.#o.host.engine.removeSession(this.#session);
     this.#registration?.[Symbol.dispose]();
     this.#resolveEnded();
   }
@@ -183,12 +174,7 @@ export class NativeTransport implements Transport {
 
 function mountError(errno: number, step: string, dir: string): DlfsError {
   if (step === 'open /dev/fuse') {
-    if (errno === ENOENT || errno === ENODEV) {
-      return new DlfsError(
-        'no-fuse',
-        'there is no /dev/fuse: load the module (modprobe fuse), or give the container the device',
-      );
-    }
+    if (errno === ENOENT || errno === ENODEV) return noFuseDevice();
     return new DlfsError('privilege', `/dev/fuse cannot be opened (errno ${errno}): run as root`);
   }
   if (errno === EPERM) return new DlfsError('privilege', `mounting at ${dir} needs root (CAP_SYS_ADMIN)`);
