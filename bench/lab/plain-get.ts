@@ -6,8 +6,21 @@ import { quantile } from '../measure/statistics.ts';
 import type { Endpoint } from './competitor.ts';
 import type { Programs } from './program.ts';
 
-/** Reads an object by curl into nothing; seconds from its start to its end. */
-export async function curl(programs: Programs, endpoint: Endpoint, bucket: string, key: string): Promise<number> {
+/** What of an object curl reads, and where to. */
+interface Pulled {
+  readonly target: string;
+  /** Further lines of its configuration. */
+  readonly lines: readonly string[];
+}
+
+/** Runs curl over an object. */
+async function run(
+  programs: Programs,
+  endpoint: Endpoint,
+  bucket: string,
+  key: string,
+  { target, lines }: Pulled,
+): Promise<{ readonly stdout: string; readonly seconds: number }> {
   const path = `/${bucket}/${key}`;
   using client = new RawS3Client(endpoint.url, endpoint);
   // The signed headers go through standard input: arguments are for all to see.
@@ -15,22 +28,20 @@ export async function curl(programs: Programs, endpoint: Endpoint, bucket: strin
   const config = [
     `url = "${endpoint.url}${path}"`,
     ...headers.map(([name, value]) => `header = "${name}: ${value}"`),
-    ...[
-      'output = "/dev/null"',
-      'silent',
-      'show-error',
-      'fail',
-      String.raw`write-out = "%{time_total} %{size_download}"`,
-    ],
+    ...[`output = "${target}"`, 'silent', 'show-error', 'fail'],
+    ...lines,
   ];
-  const { stdout } = await programs.run('curl', ['--config', '-'], {
-    input: `${config.join('\n')}\n`,
-    limitMs: 300_000,
-  });
+  return await programs.run('curl', ['--config', '-'], { input: `${config.join('\n')}\n`, limitMs: 300_000 });
+}
+
+/** Reads an object by curl into nothing; seconds from its start to its end. */
+export async function curl(programs: Programs, endpoint: Endpoint, bucket: string, key: string): Promise<number> {
+  const lines = [String.raw`write-out = "%{time_total} %{size_download}"`];
+  const { stdout } = await run(programs, endpoint, bucket, key, { target: '/dev/null', lines });
   return Number(stdout.split(' ')[0]);
 }
 
-/** Pulls a range of an object by curl into a file; seconds from its start to its end. */
+/** Pulls a range of an object by curl into a file; seconds that the program ran. */
 export async function curlTo(
   programs: Programs,
   endpoint: Endpoint,
@@ -38,20 +49,8 @@ export async function curlTo(
   key: string,
   { target, offset, bytes }: { readonly target: string; readonly offset: number; readonly bytes: number },
 ): Promise<number> {
-  const path = `/${bucket}/${key}`;
-  using client = new RawS3Client(endpoint.url, endpoint);
-  const headers = Object.entries(client.sign({ path })).filter(([name]) => name !== 'host');
-  const config = [
-    `url = "${endpoint.url}${path}"`,
-    ...headers.map(([name, value]) => `header = "${name}: ${value}"`),
-    ...[`header = "range: bytes=${offset}-${offset + bytes - 1}"`, `output = "${target}"`],
-    ...['silent', 'show-error', 'fail'],
-  ];
-  const { seconds } = await programs.run('curl', ['--config', '-'], {
-    input: `${config.join('\n')}\n`,
-    limitMs: 300_000,
-  });
-  return seconds;
+  const lines = [`header = "range: bytes=${offset}-${offset + bytes - 1}"`];
+  return (await run(programs, endpoint, bucket, key, { target, lines })).seconds;
 }
 
 /** Median latency in microseconds of ranged GETs over one connection that is already open. */
