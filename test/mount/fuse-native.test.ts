@@ -5,15 +5,10 @@
 import { strict as assert } from 'node:assert';
 import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
-import { makeAssets } from '../posix/assets.ts';
 import { digestOf, generated, seedOf } from '../posix/content.ts';
 import { fails, outcome } from '../posix/expect.ts';
-import { extremesTree } from '../posix/extremes.ts';
 import { Helper } from '../posix/helper.ts';
 import { O, PAGE } from '../posix/linux.ts';
-import { runRows } from '../posix/run-rows.ts';
-import { standardTree } from '../posix/standard-tree.ts';
-import { dlfsTable, extremes, permissionRows, table } from '../posix/table.ts';
 import { at } from '../posix/target.ts';
 import { Tree, type TreeFile } from '../posix/tree.ts';
 import { execute } from '../posix/execute.ts';
@@ -24,6 +19,7 @@ import { LoopingReader } from '../support/looping-reader.ts';
 import { ManyOrigin } from '../support/many-origin.ts';
 import { cleanEnvironment, DLFS } from '../support/mount.ts';
 import { DlfsTarget } from '../support/mount-target.ts';
+import { extremesHold, permissionsHold, tableHolds } from '../support/posix-mount.ts';
 import { until } from '../support/process.ts';
 import { Blocker } from '../support/signals.ts';
 import { PATHS, Stalled } from '../support/stalled.ts';
@@ -36,34 +32,12 @@ const IDLE_THREADS = 10;
 /** A refresh waits fifty times as long as the listing before took, and that took long on a machine under load. */
 const SOON_MS = 120_000;
 
-async function treeWithAssets(): Promise<Tree> {
-  await using helper = new Helper();
-  return standardTree(await makeAssets(helper));
-}
+test('every row of the POSIX table holds over fuse-native', (t) => tableHolds(t, 'fuse-native'));
 
-test('every row of the POSIX table holds over fuse-native', async (t) => {
-  await using target = await DlfsTarget.start(await treeWithAssets(), { open: 'fuse-native' });
-  const explain = (error: unknown): Error => target.mount.explain(error);
-  await t.test('cold', (part) => runRows(part, table, target, explain));
-  await t.test('with what only dlfs promises', (part) => runRows(part, dlfsTable, target, explain));
-  await t.test('warm, behind a restart, with nothing in the page cache', async (part) => {
-    await target.mount.umount();
-    await target.mount.startAgain();
-    await dropCaches();
-    await runRows(part, table, target, explain);
-  });
-});
+test('the rows about extremes hold over fuse-native', (t) => extremesHold(t, 'fuse-native'));
 
-test('the rows about extremes hold over fuse-native', async (t) => {
-  await using target = await DlfsTarget.start(extremesTree(), { open: 'fuse-native' });
-  await runRows(t, extremes, target, (error) => target.mount.explain(error));
-});
-
-test('the rows about permissions hold over fuse-native', async (t) => {
-  const owner = { uid: 12_345, gid: 54_321, fileMode: 0o540, dirMode: 0o550 };
-  await using target = await DlfsTarget.start(standardTree([]), { open: 'fuse-native', owner });
-  await runRows(t, permissionRows, target, (error) => target.mount.explain(error));
-});
+test('the rows about permissions hold over fuse-native', (t) =>
+  permissionsHold(t, 'fuse-native', { uid: 12_345, gid: 54_321, fileMode: 0o540, dirMode: 0o550 }));
 
 test('over fuse-native a killed process stays in a lookup, a listing and an O_DIRECT read until the origin answers', async (t) => {
   await using stalled = await Stalled.start('fuse-native');

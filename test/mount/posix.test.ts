@@ -3,43 +3,18 @@
  */
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { makeAssets } from '../posix/assets.ts';
 import { digestOf } from '../posix/content.ts';
-import { extremesTree } from '../posix/extremes.ts';
 import { outcome } from '../posix/expect.ts';
-import { Helper } from '../posix/helper.ts';
 import { MS, O } from '../posix/linux.ts';
-import { runRows } from '../posix/run-rows.ts';
 import { standardTree, UNEVEN, UNEVEN_SIZE } from '../posix/standard-tree.ts';
-import { dlfsTable, extremes, permissionRows, table } from '../posix/table.ts';
 import { at } from '../posix/target.ts';
-import type { Tree } from '../posix/tree.ts';
-import { dropCaches } from '../support/files.ts';
 import { DlfsTarget, OPEN_MODES } from '../support/mount-target.ts';
-
-async function treeWithAssets(): Promise<Tree> {
-  await using helper = new Helper();
-  return standardTree(await makeAssets(helper));
-}
+import { extremesHold, permissionsHold, tableHolds } from '../support/posix-mount.ts';
 
 for (const open of OPEN_MODES) {
-  test(`the POSIX table holds on a ${open} mount`, async (t) => {
-    await using target = await DlfsTarget.start(await treeWithAssets(), { open });
-    const explain = (error: unknown): Error => target.mount.explain(error);
-    await t.test('cold', (part) => runRows(part, table, target, explain));
-    await t.test('with what only dlfs promises', (part) => runRows(part, dlfsTable, target, explain));
-    await t.test('warm, behind a restart, with nothing in the page cache', async (part) => {
-      await target.mount.umount();
-      await target.mount.startAgain();
-      await dropCaches();
-      await runRows(part, table, target, explain);
-    });
-  });
+  test(`the POSIX table holds on a ${open} mount`, (t) => tableHolds(t, open));
 
-  test(`the rows about extremes hold on a ${open} mount`, async (t) => {
-    await using target = await DlfsTarget.start(extremesTree(), { open });
-    await runRows(t, extremes, target, (error) => target.mount.explain(error));
-  });
+  test(`the rows about extremes hold on a ${open} mount`, (t) => extremesHold(t, open));
 }
 
 for (const owner of [
@@ -50,11 +25,8 @@ for (const owner of [
 ]) {
   const { uid, gid, fileMode, dirMode } = owner;
   const options = `--uid ${String(uid)} --gid ${String(gid)} --file-mode 0${fileMode.toString(8)} --dir-mode 0${dirMode.toString(8)}`;
-  test(`the rows about permissions hold with ${options}`, async (t) => {
-    // The kernel checks modes in the same way in both open modes, but an OPEN answered by us must not undo it.
-    await using target = await DlfsTarget.start(standardTree([]), { open: 'passthrough', owner });
-    await runRows(t, permissionRows, target, (error) => target.mount.explain(error));
-  });
+  // The kernel checks modes in the same way in both open modes, but an OPEN answered by us must not undo it.
+  test(`the rows about permissions hold with ${options}`, (t) => permissionsHold(t, 'passthrough', owner));
 }
 
 test('the daemon refuses writes by itself, where root has remounted its mount for writing', async () => {
